@@ -1,0 +1,133 @@
+"""Every key of Tandem, built and taken apart here and nowhere else. Keys carry no namespace.
+
+    task/{id}                       ready/{queue}/{priority}/{id}     later/{due_ms}/{id}
+    run/{worker}/{id}               worker/{worker}                   scheduler/{scheduler}
+    dead/{queue}/{id}
+
+Ids are UUIDv7 in 32 hex digits, so key order is the order of submission. `due_ms` is wall time in milliseconds,
+zero-padded, so key order is the order of due times.
+"""
+
+import re
+from typing import NamedTuple
+
+TASK = "task/"
+READY = "ready/"
+LATER = "later/"
+RUN = "run/"
+WORKER = "worker/"
+SCHEDULER = "scheduler/"
+DEAD = "dead/"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def check_name(kind: str, name: str) -> str:
+    """Return `name` if it may stand in a key.
+
+    Raises ValueError with a sentence for the user otherwise.
+    """
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{kind} {name!r} is not a valid name: use 1 to 100 letters, digits, '.', '_' or '-', starting with a letter or digit"
+        )
+    return name
+
+
+def prefix_end(prefix: str) -> str:
+    """The first key after all keys that start with `prefix` (ASCII)."""
+    return prefix[:-1] + chr(ord(prefix[-1]) + 1)
+
+
+def after(key: str) -> str:
+    """The first key after `key` itself."""
+    return key + "\0"
+
+
+def task(task_id: str) -> str:
+    return TASK + task_id
+
+
+def ready(queue: str, priority: int, task_id: str) -> str:
+    return f"ready/{queue}/{priority}/{task_id}"
+
+
+def ready_queue(queue: str) -> str:
+    return f"ready/{queue}/"
+
+
+def later(due_at: float, task_id: str) -> str:
+    """`due_at` in seconds since the epoch."""
+    return f"later/{round(due_at * 1000):013d}/{task_id}"
+
+
+def later_before(due_at: float) -> str:
+    """End of the range of everything due up to `due_at`."""
+    return f"later/{round(due_at * 1000) + 1:013d}/"
+
+
+def run(worker: str, task_id: str) -> str:
+    return f"run/{worker}/{task_id}"
+
+
+def run_worker(worker: str) -> str:
+    return f"run/{worker}/"
+
+
+def worker(worker_id: str) -> str:
+    return WORKER + worker_id
+
+
+def scheduler(scheduler_id: str) -> str:
+    return SCHEDULER + scheduler_id
+
+
+def dead(queue: str, task_id: str) -> str:
+    return f"dead/{queue}/{task_id}"
+
+
+class ReadyKey(NamedTuple):
+    queue: str
+    priority: int
+    id: str
+
+
+class RunKey(NamedTuple):
+    worker: str
+    id: str
+
+
+class LaterKey(NamedTuple):
+    due_at: float
+    id: str
+
+
+def parse_ready(key: str) -> ReadyKey | None:
+    """None where the key is not one of ours."""
+    parts = key.split("/")
+    if len(parts) != 4 or not _ID.fullmatch(parts[3]) or not (len(parts[2]) == 1 and "0" <= parts[2] <= "9"):
+        return None
+    return ReadyKey(parts[1], int(parts[2]), parts[3])
+
+
+def parse_run(key: str) -> RunKey | None:
+    """None where the key is not one of ours."""
+    parts = key.split("/")
+    if len(parts) != 3 or not _ID.fullmatch(parts[2]):
+        return None
+    return RunKey(parts[1], parts[2])
+
+
+def parse_later(key: str) -> LaterKey | None:
+    """None where the key is not one of ours."""
+    parts = key.split("/")
+    if len(parts) != 3 or not _ID.fullmatch(parts[2]) or not (parts[1].isascii() and parts[1].isdigit()):
+        return None
+    return LaterKey(int(parts[1]) / 1000, parts[2])
+
+
+def parse_named(prefix: str, key: str) -> str | None:
+    """The name in `worker/{name}`, `scheduler/{name}` or `task/{id}`; None where the key is not one of ours."""
+    name = key[len(prefix) :]
+    return name if _NAME.fullmatch(name) else None
