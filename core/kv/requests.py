@@ -119,7 +119,8 @@ class Pause(_Item):
     seconds: float
 
 
-Request = Get | Txn | Grant | Revoke | Pause
+EtcdRequest = Get | Txn | Grant | Revoke
+Request = EtcdRequest | Pause
 
 
 # --- answers -----------------------------------------------------------------------------------------------------
