@@ -1,0 +1,1 @@
+"""Experiments: one scenario file drives the real system and its twin; both write the same run directories."""
