@@ -24,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Base of all settings."""
 
 
-class SchedulerSettings(Settings):
+class SchedulerSettings(Settings, frozen=True):
     dispatch: Dispatch = "watch"
     poll_interval_s: Positive = 0.1
     ticker: Ticker = "rate"
@@ -43,7 +43,7 @@ class SchedulerSettings(Settings):
     """Most tasks a worker may hold beyond its slots, so that short tasks stream; 0 switches the buffer off."""
 
 
-class WorkerSettings(Settings):
+class WorkerSettings(Settings, frozen=True):
     slots: Count = 10
     queues: tuple[str, ...] = ()
     """Queues served; empty: all."""
@@ -57,12 +57,12 @@ class WorkerSettings(Settings):
     """On SIGTERM, running tasks may take this long; after it they are handed back."""
 
 
-class ClientSettings(Settings):
+class ClientSettings(Settings, frozen=True):
     max_batch: Count = 256
     max_in_flight: Count = 4
 
 
-class Config(Settings):
+class Config(Settings, frozen=True):
     """A settings file: tables [scheduler], [worker], [client]; all optional."""
 
     scheduler: SchedulerSettings = SchedulerSettings()

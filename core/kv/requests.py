@@ -18,7 +18,7 @@ class _Item(msgspec.Struct, frozen=True, gc=False, tag=True):
     """Small, frozen and untracked by the garbage collector: one is made for every key touched."""
 
 
-class Kv(_Item):
+class Kv(_Item, frozen=True):
     """A key with its value. `value` is None in keys-only answers."""
 
     key: str
@@ -32,7 +32,7 @@ class Kv(_Item):
 # --- operations and requests -------------------------------------------------------------------------------------
 
 
-class Get(_Item):
+class Get(_Item, frozen=True):
     """One key, or with `end` the keys in [key, end), in key order.
 
     `revision` 0 reads the newest; `limit` 0 means all. `keys_only` leaves values out; `count_only` leaves all out.
@@ -46,7 +46,7 @@ class Get(_Item):
     count_only: bool = False
 
 
-class Put(_Item):
+class Put(_Item, frozen=True):
     """`lease` 0: the key stays until it is deleted."""
 
     key: str
@@ -54,7 +54,7 @@ class Put(_Item):
     lease: int = 0
 
 
-class Delete(_Item):
+class Delete(_Item, frozen=True):
     key: str
 
 
@@ -69,7 +69,7 @@ class CompareOp(enum.StrEnum):
     GREATER = ">"
 
 
-class Compare(_Item):
+class Compare(_Item, frozen=True):
     """`key.field op value`."""
 
     key: str
@@ -93,7 +93,7 @@ def present(key: str) -> Compare:
     return Compare(key, CompareField.CREATE_REVISION, CompareOp.GREATER, 0)
 
 
-class Txn(_Item):
+class Txn(_Item, frozen=True):
     """If every compare holds, `then`, else `orelse`; atomic. A key may be written once only."""
 
     compares: tuple[Compare, ...]
@@ -101,19 +101,19 @@ class Txn(_Item):
     orelse: tuple[Get, ...] = ()
 
 
-class Grant(_Item):
+class Grant(_Item, frozen=True):
     """A new lease with a time to live (etcd: at least 2 s at its default election timeout)."""
 
     ttl_s: float
 
 
-class Revoke(_Item):
+class Revoke(_Item, frozen=True):
     """Ends a lease and deletes its keys. Revoking a lease that is gone is answered with `Revoked` too."""
 
     lease: int
 
 
-class Pause(_Item):
+class Pause(_Item, frozen=True):
     """Asks nothing of etcd: the driver answers `Resumed` after `seconds`. Retries wait with it."""
 
     seconds: float
@@ -126,7 +126,7 @@ Request = EtcdRequest | Pause
 # --- answers -----------------------------------------------------------------------------------------------------
 
 
-class Found(_Item):
+class Found(_Item, frozen=True):
     """Answer to `Get`. `count` is the number of keys in the range regardless of `limit`; `more`: the limit cut it."""
 
     kvs: tuple[Kv, ...]
@@ -135,7 +135,7 @@ class Found(_Item):
     count: int = 0
 
 
-class TxnDone(_Item):
+class TxnDone(_Item, frozen=True):
     """`found` holds one `Found` for each `Get` of the branch that ran, in order.
 
     `revision` is the mod_revision of every key that the transaction wrote.
@@ -146,16 +146,16 @@ class TxnDone(_Item):
     found: tuple[Found, ...] = ()
 
 
-class Granted(_Item):
+class Granted(_Item, frozen=True):
     lease: int
     ttl_s: float
 
 
-class Revoked(_Item):
+class Revoked(_Item, frozen=True):
     pass
 
 
-class Resumed(_Item):
+class Resumed(_Item, frozen=True):
     pass
 
 
@@ -171,12 +171,12 @@ class Reason(enum.StrEnum):
     INVALID = "invalid"  # a mistake of ours
 
 
-class Refused(_Item):
+class Refused(_Item, frozen=True):
     reason: Reason
     detail: str = ""
 
 
-class Unknown(_Item):
+class Unknown(_Item, frozen=True):
     detail: str = ""
 
 
@@ -186,7 +186,7 @@ Response = Found | TxnDone | Granted | Revoked | Resumed | Refused | Unknown
 # --- watches -----------------------------------------------------------------------------------------------------
 
 
-class Change(_Item):
+class Change(_Item, frozen=True):
     """One event of a watch; `value` is None for a deletion. `version` is 1 for the put that created the key."""
 
     key: str
