@@ -1,0 +1,1 @@
+"""The real etcd: finding and starting a server, and talking to one."""

@@ -1,0 +1,39 @@
+"""One real etcd for the whole session; every test works under a namespace of its own."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from core.etcd.binary import EtcdServerError, Server, find_server
+from core.etcd.embedded import EmbeddedEtcd
+
+
+def pytest_report_header() -> list[str]:
+    try:
+        server = find_server()
+    except EtcdServerError as error:
+        return [f"etcd: {error}"]
+    return [f"etcd: {server.version_text} from {server.origin}", *filter(None, [server.warning])]
+
+
+@pytest.fixture(scope="session")
+def etcd() -> Iterator[EmbeddedEtcd]:
+    """A server shared by all tests: don't kill, stop or fill it; start your own for that."""
+    with EmbeddedEtcd() as server:
+        yield server
+
+
+@pytest.fixture
+def namespace() -> str:
+    """A namespace that no other test uses."""
+    return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session")
+def durable_server() -> Server:
+    """For tests that kill etcd: a release known to lose acknowledged writes would fail them for reasons not ours."""
+    try:
+        return find_server(durable=True)
+    except EtcdServerError as error:
+        pytest.skip(str(error))
