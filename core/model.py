@@ -44,7 +44,7 @@ class TaskSpec(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     submitted_at: float = 0.0
 
 
-class Marker(Record, tag="marker"):
+class Marker(Record, frozen=True, tag="marker"):
     """Value of `ready/`, `later/` and `run/` keys: all a worker needs to run the task.
 
     `attempt` numbers the executions from 1. `losses` of them ended with their worker, so the failures charged to
@@ -58,6 +58,7 @@ class Marker(Record, tag="marker"):
     by_reference: bool = False
     scheduler: str = ""
     batch: int = 0
+    error: str = ""  # of the last failed attempt
 
 
 class Verdict(enum.StrEnum):
@@ -82,14 +83,14 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     finished_at: float = 0.0
 
 
-class TaskRecord(Record, tag="task"):
+class TaskRecord(Record, frozen=True, tag="task"):
     """Value of `task/{id}`: the specification; at the end, also the outcome."""
 
     spec: TaskSpec
     outcome: Outcome | None = None
 
 
-class WorkerRecord(Record, tag="worker"):
+class WorkerRecord(Record, frozen=True, tag="worker"):
     """Value of `worker/{worker}`, which carries the worker's lease."""
 
     name: str
@@ -101,7 +102,7 @@ class WorkerRecord(Record, tag="worker"):
     draining: bool = False
 
 
-class SchedulerRecord(Record, tag="scheduler"):
+class SchedulerRecord(Record, frozen=True, tag="scheduler"):
     """Value of `scheduler/{scheduler}`, which carries the scheduler's lease."""
 
     name: str
@@ -110,7 +111,7 @@ class SchedulerRecord(Record, tag="scheduler"):
     wall_clock_at: float = 0.0
 
 
-class DeadRecord(Record, tag="dead"):
+class DeadRecord(Record, frozen=True, tag="dead"):
     """Value of `dead/{queue}/{id}`: why the task ended without success."""
 
     reason: str
@@ -118,7 +119,7 @@ class DeadRecord(Record, tag="dead"):
     losses: int = 0
 
 
-class Garbage(Record, tag="garbage"):
+class Garbage(Record, frozen=True, tag="garbage"):
     """Stands for a value that is not one of ours. Never written: it is reported and left alone."""
 
     reason: str

@@ -30,7 +30,8 @@ def check_name(kind: str, name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise ValueError(
-            f"{kind} {name!r} is not a valid name: use 1 to 100 letters, digits, '.', '_' or '-', starting with a letter or digit"
+            f"{kind} {name!r} is not a valid name: use 1 to 100 letters, digits, '.', '_' or '-', "
+            "starting with a letter or digit"
         )
     return name
 

@@ -23,11 +23,3 @@ class Machine(Protocol):
     def validate(self) -> None:
         """Check the invariants; raises AssertionError. Tests call it after every step."""
         ...
-
-
-class Rng(Protocol):
-    """The part of `random.Random` that decisions may use; seeded by the driver, recorded with the run."""
-
-    def random(self) -> float: ...
-
-    def getrandbits(self, k: int, /) -> int: ...

@@ -4,12 +4,13 @@ All of it is data: frozen, comparable, encodable. Events and commands carry batc
 batch. A *call* is a command that starts a procedure; the event that the procedure returns comes back later.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
+from msgspec import Raw
 
 from core.kv.requests import Change, Kv
-from core.model import Marker, Outcome, Raw, SchedulerRecord, TaskSpec, WorkerRecord
+from core.model import Marker, Outcome, SchedulerRecord, TaskSpec, WorkerRecord
 
 
 class Now(NamedTuple):
@@ -26,40 +27,40 @@ class Message(msgspec.Struct, frozen=True, gc=False, tag=True):
 # --- events of every machine -------------------------------------------------------------------------------------
 
 
-class Started(Message):
+class Started(Message, frozen=True):
     """The first event: nothing else comes before it."""
 
 
-class Timer(Message):
+class Timer(Message, frozen=True):
     """`next_deadline()` has come."""
 
 
-class Drain(Message):
+class Drain(Message, frozen=True):
     """Take nothing new, finish or hand back what is held, then stop."""
 
 
-class Registered(Message):
-    """Answer to `Register`: the component's id and its lease, good until `expires_mono`."""
+class Registered(Message, frozen=True):
+    """Answer to `Register`: the component's id and its lease. The driver keeps the lease alive from now on."""
 
     id: str
     lease: int
-    expires_mono: float
+    ttl_s: float
 
 
-class LeaseRenewed(Message):
+class LeaseRenewed(Message, frozen=True):
     """A keepalive was answered: the lease is good until `expires_mono` (counted from when it was sent)."""
 
     lease: int
     expires_mono: float
 
 
-class LeaseLost(Message):
+class LeaseLost(Message, frozen=True):
     """A keepalive was answered with TTL 0: the lease and its keys are gone."""
 
     lease: int
 
 
-class Changes(Message):
+class Changes(Message, frozen=True):
     """What a watch delivered, in revision order. `revision` is the store's revision at that moment."""
 
     watch: str
@@ -67,13 +68,13 @@ class Changes(Message):
     revision: int
 
 
-class WatchLost(Message):
+class WatchLost(Message, frozen=True):
     """The watch cannot be resumed (compaction): list again, then watch from there."""
 
     watch: str
 
 
-class Failed(Message):
+class Failed(Message, frozen=True):
     """A call was refused in a way that no retry mends (permission, a mistake): say so and stop."""
 
     call: str
@@ -83,20 +84,20 @@ class Failed(Message):
 # --- commands of every machine -----------------------------------------------------------------------------------
 
 
-class Register(Message):
-    """Call: take a lease of `ttl_s` and write the component's record under it; keep it alive from then on."""
+class Register(Message, frozen=True):
+    """Call: take a lease of `ttl_s` and write the component's record under it."""
 
     record: WorkerRecord | SchedulerRecord
     ttl_s: float
 
 
-class Unregister(Message):
+class Unregister(Message, frozen=True):
     """Call without an answer: stop the keepalive and revoke the lease."""
 
     lease: int
 
 
-class Watch(Message):
+class Watch(Message, frozen=True):
     """Deliver `Changes` named `name` for keys in [key, end) from `revision` on. Replaces a watch of that name."""
 
     name: str
@@ -107,11 +108,11 @@ class Watch(Message):
     deletes: bool = True
 
 
-class Unwatch(Message):
+class Unwatch(Message, frozen=True):
     name: str
 
 
-class Trace(Message):
+class Trace(Message, frozen=True):
     """Moments to keep for the trace, a row a task: `(id, attempt, seconds...)`, columns as in `TRACE_COLUMNS`."""
 
     kind: str
@@ -122,20 +123,21 @@ TRACE_COLUMNS: dict[str, tuple[str, ...]] = {
     "submitted": ("submitted", "enqueued"),  # client
     "observed": ("observed",),  # client
     "assigned": ("assign_sent", "assigned"),  # scheduler
-    "started": ("received", "started"),  # worker
-    "committed": ("finished", "committed"),  # worker
+    "received": ("received",),  # worker
+    "executed": ("started", "finished"),  # worker
+    "committed": ("committed",),  # worker
 }
 """Which moment each kind of `Trace` row carries (monotonic seconds)."""
 
 
-class Report(Message):
+class Report(Message, frozen=True):
     """Something a person should know."""
 
     level: str  # "info", "warning" or "error"
     text: str
 
 
-class Stop(Message):
+class Stop(Message, frozen=True):
     """The machine is done; the driver ends with this exit code."""
 
     code: int = 0
@@ -144,32 +146,41 @@ class Stop(Message):
 # --- scheduler ---------------------------------------------------------------------------------------------------
 
 
-class Load(Message):
-    """Call: read the scheduler's whole view at one revision (ready/ up to `ready_limit` keys)."""
+class Load(Message, frozen=True):
+    """Call: read the scheduler's whole view at one revision (of ready/ up to `ready_limit` keys a queue)."""
 
     ready_limit: int
 
 
-class Loaded(Message):
-    """The view at `revision`: live components, run markers (keys only), the first ready markers, next due time."""
+class QueuePage(NamedTuple):
+    """The first ready markers of one queue; `more`: there are others behind them."""
+
+    queue: str
+    kvs: tuple[Kv, ...]
+    more: bool
+
+
+class Loaded(Message, frozen=True):
+    """The view at `revision`: live components, keys of run markers, a page of each queue, the next due time."""
 
     revision: int
     workers: tuple[Kv, ...]
     schedulers: tuple[Kv, ...]
-    runs: tuple[Kv, ...]
-    ready: tuple[Kv, ...]
-    ready_more: bool
-    later: tuple[Kv, ...]
+    runs: tuple[str, ...]
+    ready: tuple[QueuePage, ...]
+    next_due_at: float | None
 
 
-class LoadPage(Message):
-    """Call: the ready markers after `after` (a key), at most `limit`."""
+class LoadPage(Message, frozen=True):
+    """Call: the ready markers of a queue after `after` (a key), at most `limit`."""
 
+    queue: str
     after: str
     limit: int
 
 
-class PageLoaded(Message):
+class PageLoaded(Message, frozen=True):
+    queue: str
     after: str
     kvs: tuple[Kv, ...]
     more: bool
@@ -185,7 +196,7 @@ class Assignment(NamedTuple):
     marker: Marker
 
 
-class Assign(Message):
+class Assign(Message, frozen=True):
     """Call: give these tasks to these workers, in one transaction."""
 
     batch: int
@@ -194,7 +205,7 @@ class Assign(Message):
     sent_mono: float
 
 
-class AssignDone(Message):
+class AssignDone(Message, frozen=True):
     """`assigned` and `lost` are indices into the items; `lost` ones were taken or removed by somebody else.
 
     `gone` are workers that no longer exist; their items stay ready and are in neither list.
@@ -206,13 +217,13 @@ class AssignDone(Message):
     gone: tuple[str, ...] = ()
 
 
-class Requeue(Message):
+class Requeue(Message, frozen=True):
     """Call: give the tasks of a worker that is gone back to ready/ (or to dead/, when lost too often)."""
 
     worker: str
 
 
-class RequeueDone(Message):
+class RequeueDone(Message, frozen=True):
     """`alive`: the worker key exists after all, nothing was moved."""
 
     worker: str
@@ -221,28 +232,34 @@ class RequeueDone(Message):
     alive: bool = False
 
 
-class Promote(Message):
-    """Call: move what is due at `wall` from later/ to ready/, at most `limit`."""
+class Promote(Message, frozen=True):
+    """Call: move what is due at `wall` from later/ to ready/, at most `limit`.
+
+    Only what `scheduler` owns among `members`, or what is overdue by `steal_after_s`: its owner seems to sleep.
+    """
 
     wall: float
     limit: int
+    scheduler: str
+    members: tuple[str, ...]
+    steal_after_s: float
 
 
-class PromoteDone(Message):
+class PromoteDone(Message, frozen=True):
     """`next_due_at`: when the next one is due, None where nothing waits."""
 
     promoted: int
     next_due_at: float | None
 
 
-class Reconcile(Message):
+class Reconcile(Message, frozen=True):
     """Call: one keys-only page of run/ after `after`, with the live workers, to check one against the other."""
 
     after: str
     limit: int
 
 
-class Reconciled(Message):
+class Reconciled(Message, frozen=True):
     """One page of run/. `next_after` is where the next page starts, "" when the end was reached."""
 
     runs: tuple[str, ...]
@@ -262,24 +279,21 @@ class Job(NamedTuple):
     marker: Marker
 
 
-class ListRuns(Message):
+class ListRuns(Message, frozen=True):
     """Call: the worker's own run markers, at most `limit` (0: all)."""
 
     worker: str
     limit: int = 0
 
 
-class RunsListed(Message):
+class RunsListed(Message, frozen=True):
     kvs: tuple[Kv, ...]
     revision: int
     more: bool = False
 
 
-class Execute(Message):
-    """Run these in free slots. The executor answers with `Finished`, in any order and batching.
-
-    A job whose marker says `by_reference` has its payload fetched from the task record by the driver first.
-    """
+class Execute(Message, frozen=True):
+    """Run these in free slots. The executor answers with `Finished`, in any order and batching."""
 
     jobs: tuple[Job, ...]
 
@@ -293,11 +307,9 @@ class Result(NamedTuple):
     error: str | None
     started_mono: float
     finished_mono: float
-    spec: TaskSpec | None = None
-    """The specification with its payload, where the marker came by reference."""
 
 
-class Finished(Message):
+class Finished(Message, frozen=True):
     results: tuple[Result, ...]
 
 
@@ -307,10 +319,10 @@ class Ending(NamedTuple):
     job: Job
     outcome: Outcome | None
     retry_at: float = 0.0
-    spec: TaskSpec | None = None
+    error: str = ""
 
 
-class Complete(Message):
+class Complete(Message, frozen=True):
     """Call: commit these endings, each guarded by its fencing token."""
 
     batch: int
@@ -318,7 +330,7 @@ class Complete(Message):
     endings: tuple[Ending, ...]
 
 
-class CompleteDone(Message):
+class CompleteDone(Message, frozen=True):
     """Indices into the endings. `fenced`: the task belongs to somebody else by now; our result does not count."""
 
     batch: int
@@ -326,17 +338,17 @@ class CompleteDone(Message):
     fenced: tuple[int, ...]
 
 
-class HandBack(Message):
+class HandBack(Message, frozen=True):
     """Call: give unstarted tasks back to ready/; no attempt is charged."""
 
     jobs: tuple[Job, ...]
 
 
-class HandedBack(Message):
+class HandedBack(Message, frozen=True):
     keys: tuple[str, ...]
 
 
-class Announce(Message):
+class Announce(Message, frozen=True):
     """Call without an answer: rewrite the worker's record (it drains)."""
 
     id: str
@@ -347,26 +359,31 @@ class Announce(Message):
 # --- client ------------------------------------------------------------------------------------------------------
 
 
-class Submit(Message):
-    """Event: the user wants these tasks. The specs carry ids already, so a repeated submit is harmless."""
+class Submit(Message, frozen=True):
+    """Event: the user wants these tasks. The specs carry ids already, so a repeated submit is harmless.
+
+    `follow`: the outcomes are wanted too. `called_mono`: when the user called.
+    """
 
     specs: tuple[TaskSpec, ...]
+    called_mono: float
+    follow: bool = False
 
 
-class Follow(Message):
+class Follow(Message, frozen=True):
     """Event: the user waits for the outcome of these ids."""
 
     ids: tuple[str, ...]
 
 
-class SubmitBatch(Message):
+class SubmitBatch(Message, frozen=True):
     """Call: write these tasks, in one transaction."""
 
     batch: int
     specs: tuple[TaskSpec, ...]
 
 
-class SubmitDone(Message):
+class SubmitDone(Message, frozen=True):
     """Indices into the specs: `accepted` (now or before), or in `conflicts` (the id exists with another spec)."""
 
     batch: int
@@ -376,28 +393,28 @@ class SubmitDone(Message):
     """Where not empty, etcd refused the whole batch, for this reason; then both lists are empty."""
 
 
-class FetchOutcomes(Message):
+class FetchTasks(Message, frozen=True):
     """Call: read the task records of these ids."""
 
     ids: tuple[str, ...]
 
 
-class OutcomesFetched(Message):
-    """`missing`: no such task."""
+class TasksFetched(Message, frozen=True):
+    """`missing`: no such task. The client watches from `revision` + 1 on."""
 
     kvs: tuple[Kv, ...]
     missing: tuple[str, ...]
     revision: int
 
 
-class Acknowledge(Message):
+class Acknowledge(Message, frozen=True):
     """Tell the user: these ids are durably submitted; those in `failed` are not, for a reason."""
 
     ids: tuple[str, ...]
     failed: tuple[tuple[str, str], ...] = ()
 
 
-class Deliver(Message):
+class Deliver(Message, frozen=True):
     """Tell the user: these tasks have ended. None: there is no such task."""
 
     outcomes: tuple[tuple[str, Outcome | None], ...]

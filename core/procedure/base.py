@@ -57,5 +57,3 @@ def read(get: Get) -> Generator[Request, Response, Found]:
         if isinstance(answer, Refused) and answer.reason != Reason.NO_SPACE:
             raise RefusedError(answer)
         yield patience.pause()
-
-

@@ -1,0 +1,199 @@
+"""What waits, as one scheduler sees it: a window for each queue, its own share of them, and when to steal.
+
+Queues take turns, so a long queue cannot starve a short one; within a queue the smallest key goes first, and a task
+that nobody has room for does not hold up the class behind it.
+
+Stealing keeps the slots busy when an owner sleeps: once this scheduler has nothing of its own left and an owner has
+moved nothing for `steal_after_s`, that owner's tasks count as ours until it moves again.
+"""
+
+from collections.abc import Callable
+
+from core.kv import keys
+from core.kv.requests import Change
+from core.machine.messages import LoadPage, Message, Now, PageLoaded, QueuePage
+from core.machine.window import Entry, Window
+from core.policy.share import owner
+from core.settings import SchedulerSettings
+
+Kind = tuple[str, str]
+
+
+class Backlog:
+    """`serves(kind)` says whether a live worker takes that class."""
+
+    def __init__(self, settings: SchedulerSettings, serves: Callable[[Kind], bool]) -> None:
+        self._settings = settings
+        self._serves = serves
+        self._windows: dict[str, Window] = {}
+        self._order: list[str] = []  # queue names, sorted
+        self._turn = 0
+        self._me = ""
+        self._members: tuple[str, ...] = ()
+        self._moved: dict[str, float] = {}  # scheduler -> when it last moved something
+        self._stolen: set[str] = set()
+        self._idle_since: float | None = None
+
+    # --- ownership ---
+
+    def _mine(self, task_id: str) -> bool:
+        if len(self._members) <= 1:
+            return True
+        who = owner(task_id, self._members)
+        return who == self._me or who in self._stolen
+
+    def members_changed(self, me: str, members: tuple[str, ...]) -> None:
+        self._me, self._members = me, members
+        self._stolen &= set(members)
+        self._moved = {member: at for member, at in self._moved.items() if member in members}
+        self._share_out()
+
+    def _share_out(self) -> None:
+        for window in self._windows.values():
+            window.ownership_changed()
+
+    def workers_changed(self) -> None:
+        for window in self._windows.values():
+            window.eligibility_changed()
+
+    # --- coming in ---
+
+    def _window(self, queue: str) -> Window:
+        window = self._windows.get(queue)
+        if window is None:
+            window = Window(queue, self._settings.window, self._serves, self._mine)
+            # A queue that is new to us was empty at the load (or it would be known), so nothing of it lies in etcd
+            # that the watch does not bring.
+            window.reset((), more=False)
+            self._windows[queue] = window
+            self._order = sorted(self._windows)
+        return window
+
+    def load(self, pages: tuple[QueuePage, ...], in_flight: set[str], me: str, members: tuple[str, ...]) -> None:
+        """Replace everything by a fresh listing, but for what is being assigned just now."""
+        self._me, self._members = me, members
+        listed = {page.queue for page in pages}
+        for queue in [queue for queue in self._windows if queue not in listed]:
+            del self._windows[queue]
+        for page in pages:
+            kvs = [kv for kv in page.kvs if kv.key not in in_flight] if in_flight else page.kvs
+            self._window(page.queue).reset(kvs, more=page.more)
+        self._order = sorted(self._windows)
+
+    def changes(self, changes: tuple[Change, ...], now: Now) -> None:
+        alone = len(self._members) <= 1
+        window: Window | None = None
+        for change in changes:
+            parsed = keys.parse_ready(change.key)
+            if parsed is None:
+                continue
+            if window is None or window.queue != parsed.queue:
+                window = self._window(parsed.queue)
+            if change.deleted and not alone:
+                self._owner_moved(parsed.id, now)
+            window.change(change)
+
+    def _owner_moved(self, task_id: str, now: Now) -> None:
+        who = owner(task_id, self._members)
+        if who is None or who == self._me:
+            return
+        if who in self._stolen:
+            return  # we moved it ourselves, or it woke up: it is given back when our own work comes
+        self._moved[who] = now.mono
+
+    def page(self, event: PageLoaded) -> None:
+        window = self._windows.get(event.queue)
+        if window is not None:
+            window.page(event.after, event.kvs, more=event.more)
+
+    def put_back(self, entry: Entry) -> None:
+        self._window(entry.marker.spec.queue).put_back(entry)
+
+    # --- going out ---
+
+    def next(self, pick: Callable[[Kind], str | None]) -> tuple[Entry, str] | None:
+        """The next task and its worker, or None where nothing can be placed; queues take turns."""
+        count = len(self._order)
+        for step in range(count):
+            window = self._windows[self._order[(self._turn + step) % count]]
+            choice = _first(window, pick)
+            if choice is not None:
+                self._turn = (self._turn + step + 1) % count
+                return choice
+        return None
+
+    def wants(self, now: Now, *, room: bool) -> list[Message]:
+        """Pages to fetch; and, with `room` to spare, whether to steal."""
+        self._consider_stealing(now, room=room)
+        wanted: list[Message] = []
+        if self._settings.dispatch == "poll":
+            return wanted  # the next tick lists anew
+        for queue in self._order:
+            after = self._windows[queue].page_wanted()
+            if after is not None:
+                wanted.append(LoadPage(queue, after, self._settings.window))
+        return wanted
+
+    # --- stealing ---
+
+    @property
+    def may_steal(self) -> bool:
+        return len(self._members) > 1
+
+    @property
+    def steal_deadline(self) -> float | None:
+        if self._idle_since is None:
+            return None
+        sleepers = [
+            max(self._moved.get(m, 0.0), self._idle_since) + self._settings.steal_after_s
+            for m in self._members
+            if m != self._me and m not in self._stolen
+        ]
+        return min(sleepers, default=None)
+
+    def _consider_stealing(self, now: Now, *, room: bool) -> None:
+        if not self.may_steal:
+            self._idle_since = None
+            return
+        own = sum(window.own for window in self._windows.values())
+        foreign = any(len(window) > window.own for window in self._windows.values())
+        if own or not foreign or not room:
+            self._idle_since = None
+            if self._stolen and not own and not foreign:
+                self._stolen.clear()
+            return
+        if self._idle_since is None:
+            self._idle_since = now.mono
+        for member in self._members:
+            since = max(self._moved.get(member, 0.0), self._idle_since)
+            if member != self._me and now.mono >= since + self._settings.steal_after_s:
+                self._stolen.add(member)
+        if self._stolen:
+            self._idle_since = None
+            self._share_out()
+
+    def collided(self, now: Now) -> None:
+        """Somebody else took what we tried to take: whoever we stole from is awake."""
+        if self._stolen:
+            for member in self._stolen:
+                self._moved[member] = now.mono
+            self._stolen.clear()
+            self._share_out()
+
+    def validate(self) -> None:
+        for window in self._windows.values():
+            window.validate()
+
+
+def _first(window: Window, pick: Callable[[Kind], str | None]) -> tuple[Entry, str] | None:
+    """The smallest key of the window whose class has a worker with room."""
+    kinds = window.kinds()
+    if len(kinds) > 1:
+        kinds.sort(key=lambda kind: window.head(kind) or "~")  # classes without a head go last
+    for kind in kinds:
+        if window.head(kind) is None:
+            continue
+        worker = pick(kind)
+        if worker is not None:
+            return window.take(kind), worker
+    return None

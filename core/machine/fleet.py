@@ -1,0 +1,177 @@
+"""The scheduler's view of the workers: who lives, what each holds of ours, and who takes the next task.
+
+Placement is least-loaded first (tasks held / slots), ties by id. Because a free slot anywhere is less load than a
+buffer place, buffers fill only when all slots are busy. Workers that serve the same queues and types form a group
+with one heap, whose outdated entries are skipped when they come up; so a choice costs O(log workers).
+"""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+from core.machine.messages import Now
+from core.model import WorkerRecord
+from core.policy.credit import ServiceEstimate, buffer_size
+
+Group = tuple[tuple[str, ...], tuple[str, ...]]
+Kind = tuple[str, str]
+
+
+class WorkerState:
+    """One live worker. `held`: ids assigned by this scheduler and not yet gone from run/."""
+
+    __slots__ = ("estimate", "group", "held", "id", "record", "share", "slots_share")
+
+    def __init__(self, worker_id: str, record: WorkerRecord, now: Now) -> None:
+        self.id = worker_id
+        self.record = record
+        self.group: Group = (tuple(sorted(record.queues)), tuple(sorted(record.types)))
+        self.held: dict[str, None] = {}
+        self.estimate = ServiceEstimate(now.mono)
+        self.share = 0
+        self.slots_share = 0
+
+    @property
+    def load(self) -> float:
+        return len(self.held) / self.record.slots
+
+
+class Fleet:
+    """`share_of(credit, worker)` is this scheduler's part of a worker's credit."""
+
+    def __init__(self, share_of: Callable[[int, str], int], *, max_buffer: int, polling: bool) -> None:
+        self._share_of = share_of
+        self._max_buffer = max_buffer
+        self._polling = polling
+        self._workers: dict[str, WorkerState] = {}
+        self._heaps: dict[Group, list[tuple[float, str]]] = {}
+        self._groups: dict[Kind, list[Group]] = {}  # cache: class -> groups that serve it
+        self.txn_s = 0.0
+
+    def __contains__(self, worker: str) -> bool:
+        return worker in self._workers
+
+    def __len__(self) -> int:
+        return len(self._workers)
+
+    def get(self, worker: str) -> WorkerState | None:
+        return self._workers.get(worker)
+
+    def ids(self) -> list[str]:
+        return list(self._workers)
+
+    # --- who lives ---
+
+    def put(self, worker: str, record: WorkerRecord, now: Now) -> None:
+        """A worker appeared, or rewrote its record."""
+        state = WorkerState(worker, record, now)
+        old = self._workers.get(worker)
+        if old is not None:
+            state.held, state.estimate = old.held, old.estimate
+        self._workers[worker] = state
+        self._groups.clear()
+        self._refresh(state)
+
+    def remove(self, worker: str) -> None:
+        self._workers.pop(worker, None)
+        self._groups.clear()
+
+    def refresh_all(self) -> None:
+        """The live schedulers have changed: so have the shares."""
+        for state in self._workers.values():
+            self._refresh(state)
+
+    # --- what each holds ---
+
+    def hold(self, worker: str, task_id: str, now: Now) -> None:
+        state = self._workers.get(worker)
+        if state is None:
+            return
+        state.estimate.advance(now.mono, min(len(state.held), state.slots_share))
+        state.held[task_id] = None
+        self._offer(state)
+
+    def release(self, worker: str, task_ids: list[str], now: Now, *, completed: bool) -> None:
+        """These ids have left run/ (`completed`), or never came there."""
+        state = self._workers.get(worker)
+        if state is None:
+            return
+        state.estimate.advance(now.mono, min(len(state.held), state.slots_share))
+        before = len(state.held)
+        for task_id in task_ids:
+            state.held.pop(task_id, None)
+        if completed and before > len(state.held):
+            state.estimate.completed(before - len(state.held))
+        self._refresh(state)
+
+    def assigned(self, txn_s: float) -> None:
+        """An assign transaction took this long; keep a moving mean of the last ten or so."""
+        self.txn_s += (1.0 if self.txn_s == 0.0 else 0.1) * (txn_s - self.txn_s)
+
+    # --- who is next ---
+
+    def serves(self, kind: Kind) -> bool:
+        """Whether some live worker takes tasks of this class."""
+        return bool(self._groups_for(kind))
+
+    def pick(self, kind: Kind) -> str | None:
+        """The least loaded worker with room for a task of this class."""
+        best: tuple[float, str] | None = None
+        for group in self._groups_for(kind):
+            top = self._top(group)
+            if top is not None and (best is None or top < best):
+                best = top
+        return best[1] if best else None
+
+    @property
+    def room(self) -> int:
+        """Tasks that could be assigned now."""
+        return sum(max(0, state.share - len(state.held)) for state in self._workers.values())
+
+    def _top(self, group: Group) -> tuple[float, str] | None:
+        heap = self._heaps.get(group, [])
+        while heap:
+            load, worker = heap[0]
+            state = self._workers.get(worker)
+            if state and state.group == group and state.load == load and len(state.held) < state.share:
+                return heap[0]
+            heappop(heap)
+        return None
+
+    def _groups_for(self, kind: Kind) -> list[Group]:
+        groups = self._groups.get(kind)
+        if groups is None:
+            queue, handler = kind
+            live = {state.group for state in self._workers.values() if not state.record.draining}
+            groups = sorted(g for g in live if (not g[0] or queue in g[0]) and handler in g[1])
+            self._groups[kind] = groups
+        return groups
+
+    def _refresh(self, state: WorkerState) -> None:
+        slots = state.record.slots
+        if state.record.draining:
+            state.share = 0
+        elif self._polling:
+            # Assigned tasks wait in etcd for the worker's next pull: a second set is there when the first is taken.
+            state.share = self._share_of(2 * slots, state.id)
+        else:
+            extra = buffer_size(slots, state.estimate.service_s, self.txn_s, self._max_buffer)
+            state.share = self._share_of(slots + extra, state.id)
+        state.slots_share = max(1, self._share_of(slots, state.id))
+        self._offer(state)
+
+    def _offer(self, state: WorkerState) -> None:
+        if len(state.held) >= state.share:
+            return
+        heap = self._heaps.setdefault(state.group, [])
+        if len(heap) > 8 * len(self._workers) + 64:  # mostly outdated by now
+            current = {(other.load, other.id) for other in self._workers.values() if other.group == state.group}
+            heap[:] = sorted(current)
+        heappush(heap, (state.load, state.id))
+
+    def validate(self) -> None:
+        for state in self._workers.values():
+            assert state.record.draining or state.share >= 0
+            if len(state.held) < state.share:
+                assert (state.load, state.id) in self._heaps.get(state.group, []), (
+                    f"{state.id} has room, is not offered"
+                )

@@ -1,0 +1,337 @@
+"""The scheduler's machine: gives ready tasks to workers.
+
+Theory of operation. The machine keeps a picture of the cluster (`Fleet`: workers and what they hold of ours;
+`Backlog`: windows on ready/) that it loads once at a revision and then keeps by watches from the next one, or, in
+poll mode, loads anew at every tick. After each event it assigns whatever it can: ready tasks of its own share to the
+least loaded workers with credit, in batches, several transactions in flight. The picture may be wrong at any moment;
+the compares of each transaction decide, so a mistake costs a wasted transaction and never a duplicate.
+
+Invariants (see `validate`): an entry is in a window, or in a batch in flight, or not ours; a task of a batch in
+flight is held by its worker; nothing is assigned while the scheduler has no lease.
+
+Recovery (requeue, promotion, reconciliation) lives in `core.machine.upkeep`, windows in `core.machine.backlog`.
+"""
+
+from collections.abc import Callable, Sequence
+
+from core.kv import keys
+from core.kv.requests import Change
+from core.machine.backlog import Backlog
+from core.machine.fleet import Fleet
+from core.machine.messages import (
+    Assign,
+    AssignDone,
+    Assignment,
+    Changes,
+    Drain,
+    Failed,
+    LeaseLost,
+    LeaseRenewed,
+    Load,
+    Loaded,
+    Message,
+    Now,
+    PageLoaded,
+    PromoteDone,
+    Reconciled,
+    Registered,
+    Report,
+    RequeueDone,
+    Started,
+    Stop,
+    Timer,
+    Trace,
+    Unregister,
+    Watch,
+    WatchLost,
+)
+from core.machine.registration import Registration
+from core.machine.upkeep import Upkeep
+from core.machine.window import Entry
+from core.model import Marker, SchedulerRecord, WorkerRecord
+from core.policy.share import credit_share, owner
+from core.policy.ticker import Ticks
+from core.settings import SchedulerSettings
+
+# Deletions under run/ are all a scheduler needs of it: its own assignments it knows, the others' it does not count.
+_WATCHES = (
+    ("worker", keys.WORKER, True),
+    ("scheduler", keys.SCHEDULER, True),
+    ("ready", keys.READY, True),
+    ("later", keys.LATER, True),
+    ("run", keys.RUN, False),
+)
+
+
+class SchedulerMachine:
+    """See the module. `trace` asks for `Trace` commands."""
+
+    def __init__(self, record: SchedulerRecord, settings: SchedulerSettings, *, trace: bool = False) -> None:
+        self.settings = settings
+        self._trace = trace
+        self._registration = Registration(record, settings.lease_ttl_s)
+        self._members: tuple[str, ...] = ()
+        self._fleet = Fleet(self._share_of, max_buffer=settings.max_buffer, polling=settings.dispatch == "poll")
+        self._backlog = Backlog(settings, self._fleet.serves)
+        self._upkeep = Upkeep(settings)
+        self._ticks = Ticks(settings.ticker, settings.poll_interval_s) if settings.dispatch == "poll" else None
+        self._flight: dict[int, tuple[Assign, tuple[Entry, ...]]] = {}
+        self._batch = 0
+        self._ready = False  # the picture has been loaded
+        self._loading = False
+        self._draining = False
+        self._handlers: dict[type[Message], Callable[..., list[Message]]] = {
+            Started: lambda event, now: self._registration.start(now),
+            Registered: self._on_registered,
+            LeaseRenewed: self._on_renewed,
+            LeaseLost: self._on_lease_lost,
+            Loaded: self._on_loaded,
+            Changes: self._on_changes,
+            WatchLost: lambda event, now: self._load(),
+            PageLoaded: self._on_page,
+            AssignDone: self._on_assign_done,
+            RequeueDone: self._upkeep.requeue_done,
+            PromoteDone: self._upkeep.promote_done,
+            Reconciled: self._on_reconciled,
+            Timer: lambda event, now: [],
+            Drain: self._on_drain,
+            Failed: lambda event, now: [Report("error", f"{event.call}: {event.detail}"), Stop(1)],
+        }
+
+    # --- the machine's interface ---
+
+    def handle(self, event: Message, now: Now) -> Sequence[Message]:
+        commands = self._handlers[type(event)](event, now)
+        if self._active:
+            self._tick(now, commands)
+            self._upkeep.work(now, self._me, self._members, commands)
+            self._dispatch(now, commands)
+        elif self._draining and not self._flight:
+            self._finish(commands)
+        return commands
+
+    def next_deadline(self) -> float | None:
+        if not self._active:
+            return None
+        deadlines = [self._upkeep.deadline, self._backlog.steal_deadline]
+        if self._ticks is not None and not self._loading:
+            deadlines.append(self._ticks.due)
+        return min((d for d in deadlines if d is not None), default=None)
+
+    def validate(self) -> None:
+        self._fleet.validate()
+        self._backlog.validate()
+        for command, entries in self._flight.values():
+            assert len(command.items) == len(entries)
+
+    @property
+    def _active(self) -> bool:
+        return self._ready and self._registration.id is not None and not self._draining
+
+    @property
+    def _me(self) -> str:
+        return self._registration.id or ""
+
+    def _share_of(self, credit: int, worker: str) -> int:
+        if self._me not in self._members:
+            return 0
+        return credit_share(credit, worker, self._members, self._me)
+
+    # --- registration and the picture ---
+
+    def _on_registered(self, event: Registered, now: Now) -> list[Message]:
+        self._registration.registered(event)
+        self._loading = False
+        return self._load()
+
+    def _on_renewed(self, event: LeaseRenewed, now: Now) -> list[Message]:
+        self._registration.renewed(event)
+        return []
+
+    def _on_lease_lost(self, event: LeaseLost, now: Now) -> list[Message]:
+        if not self._registration.lost(event) or self._draining:
+            return []
+        return [Report("warning", "scheduler lease lost: registering again"), *self._registration.start(now)]
+
+    def _load(self) -> list[Message]:
+        if self._loading:
+            return []
+        self._loading = True
+        return [Load(self.settings.window)]
+
+    def _on_loaded(self, event: Loaded, now: Now) -> list[Message]:
+        self._loading = False
+        if self._registration.id is None:
+            return []  # a new registration loads again
+        first, self._ready = not self._ready, True
+        self._set_members(tuple(name for kv in event.schedulers if (name := keys.parse_named(keys.SCHEDULER, kv.key))))
+        live = {name: kv.value for kv in event.workers if (name := keys.parse_named(keys.WORKER, kv.key))}
+        for worker in self._fleet.ids():
+            if worker not in live:
+                self._fleet.remove(worker)
+        for worker, record in live.items():
+            known = self._fleet.get(worker)
+            if isinstance(record, WorkerRecord) and (known is None or known.record != record):
+                self._fleet.put(worker, record, now)
+        self._recount(event.runs, now)
+        in_flight = {item.ready_key for command, _ in self._flight.values() for item in command.items}
+        self._backlog.load(event.ready, in_flight, self._me, self._members)
+        self._upkeep.loaded(event, set(live), now, first=first)
+        if self._ticks is not None:
+            if first:
+                self._ticks.start(now.mono)
+                self._ticks.take(now.mono)
+            self._ticks.done(now.mono)
+            return []
+        return [Watch(n, p, keys.prefix_end(p), event.revision + 1, puts=puts) for n, p, puts in _WATCHES]
+
+    def _recount(self, runs: Sequence[str], now: Now) -> None:
+        """Take what each worker holds of ours from a listing of run/; what is in flight counts too."""
+        counted: dict[str, dict[str, None]] = {worker: {} for worker in self._fleet.ids()}
+        for key in runs:
+            run = keys.parse_run(key)
+            if run is not None and run.worker in counted and owner(run.id, self._members) == self._me:
+                counted[run.worker][run.id] = None
+        for command, _ in self._flight.values():
+            for item in command.items:
+                counted.get(item.worker, {})[item.marker.spec.id] = None
+        for worker, ids in counted.items():
+            state = self._fleet.get(worker)
+            if state is None:
+                continue
+            gone = [task_id for task_id in state.held if task_id not in ids]
+            self._fleet.release(worker, gone, now, completed=True)
+            for task_id in ids:
+                if task_id not in state.held:
+                    self._fleet.hold(worker, task_id, now)
+
+    def _set_members(self, members: tuple[str, ...]) -> None:
+        if members != self._members:
+            self._members = members
+            self._fleet.refresh_all()
+            self._backlog.members_changed(self._me, members)
+
+    def _tick(self, now: Now, commands: list[Message]) -> None:
+        if self._ticks is not None and not self._loading and self._ticks.take(now.mono):
+            commands += self._load()
+
+    # --- watches ---
+
+    def _on_changes(self, event: Changes, now: Now) -> list[Message]:
+        if event.watch == "ready":
+            self._backlog.changes(event.changes, now)
+        elif event.watch == "run":
+            self._on_run_changes(event.changes, now)
+        elif event.watch == "later":
+            self._upkeep.later_changes(event.changes)
+        elif event.watch == "worker":
+            return self._on_worker_changes(event.changes, now)
+        else:
+            self._on_scheduler_changes(event.changes)
+        return []
+
+    def _on_run_changes(self, changes: tuple[Change, ...], now: Now) -> None:
+        gone: dict[str, list[str]] = {}
+        for change in changes:
+            run = keys.parse_run(change.key)
+            if run is not None:
+                gone.setdefault(run.worker, []).append(run.id)
+        for worker, ids in gone.items():
+            self._fleet.release(worker, ids, now, completed=True)
+
+    def _on_worker_changes(self, changes: tuple[Change, ...], now: Now) -> list[Message]:
+        for change in changes:
+            worker = keys.parse_named(keys.WORKER, change.key)
+            if worker is None:
+                continue
+            if change.deleted:
+                self._fleet.remove(worker)
+                self._upkeep.worker_gone(worker, now)
+            elif isinstance(change.value, WorkerRecord):
+                self._fleet.put(worker, change.value, now)
+        self._backlog.workers_changed()
+        return []
+
+    def _on_scheduler_changes(self, changes: tuple[Change, ...]) -> None:
+        members = set(self._members)
+        for change in changes:
+            name = keys.parse_named(keys.SCHEDULER, change.key)
+            if name is not None:
+                (members.discard if change.deleted else members.add)(name)
+        self._set_members(tuple(sorted(members)))
+
+    def _on_page(self, event: PageLoaded, now: Now) -> list[Message]:
+        self._backlog.page(event)
+        return []
+
+    def _on_reconciled(self, event: Reconciled, now: Now) -> list[Message]:
+        for worker, ids in self._upkeep.reconciled(event, self._fleet, now).items():
+            self._fleet.release(worker, ids, now, completed=False)
+        return []
+
+    # --- assignment ---
+
+    def _dispatch(self, now: Now, commands: list[Message]) -> None:
+        settings = self.settings
+        while len(self._flight) < settings.max_in_flight:
+            entries, items = self._gather(settings.max_batch, now)
+            if not items:
+                break
+            self._batch += 1
+            command = Assign(self._batch, self._me, tuple(items), now.mono)
+            self._flight[self._batch] = (command, tuple(entries))
+            commands.append(command)
+        commands += self._backlog.wants(now, room=self._fleet.room > 0 if self._backlog.may_steal else False)
+
+    def _gather(self, limit: int, now: Now) -> tuple[list[Entry], list[Assignment]]:
+        entries: list[Entry] = []
+        items: list[Assignment] = []
+        me, batch = self._me, self._batch + 1
+        while len(items) < limit:
+            choice = self._backlog.next(self._fleet.pick)
+            if choice is None:
+                break
+            entry, worker = choice
+            marker = entry.marker
+            self._fleet.hold(worker, marker.spec.id, now)
+            given = Marker(marker.spec, marker.attempt, marker.losses, marker.by_reference, me, batch)
+            entries.append(entry)
+            items.append(Assignment(entry.key, entry.revision, worker, given))
+        return entries, items
+
+    def _on_assign_done(self, event: AssignDone, now: Now) -> list[Message]:
+        command, entries = self._flight.pop(event.batch)
+        self._fleet.assigned(now.mono - command.sent_mono)
+        settled = set(event.assigned) | set(event.lost)
+        for index, item in enumerate(command.items):
+            if index in settled:
+                continue
+            self._fleet.release(item.worker, [item.marker.spec.id], now, completed=False)
+            self._backlog.put_back(entries[index])
+        for index in event.lost:
+            item = command.items[index]
+            self._fleet.release(item.worker, [item.marker.spec.id], now, completed=False)
+        if event.lost:
+            self._backlog.collided(now)
+        for worker in event.gone:
+            self._fleet.remove(worker)
+            self._upkeep.worker_gone(worker, now)
+        if event.gone:
+            self._backlog.workers_changed()
+        if not self._trace or not event.assigned:
+            return []
+        moments = (command.sent_mono, now.mono)
+        markers = [command.items[index].marker for index in event.assigned]
+        return [Trace("assigned", tuple((marker.spec.id, marker.attempt, moments) for marker in markers))]
+
+    # --- the end ---
+
+    def _on_drain(self, event: Drain, now: Now) -> list[Message]:
+        self._draining = True
+        return []
+
+    def _finish(self, commands: list[Message]) -> None:
+        if self._registration.id is not None:
+            commands.append(Unregister(self._registration.lease))
+            self._registration.id = None
+        commands.append(Stop())

@@ -1,0 +1,296 @@
+"""The worker's machine: runs assigned tasks in its slots and commits what became of them.
+
+Theory of operation. A task is *waiting* (assigned, no slot yet), *fetching* (its payload is read from the task
+record), *running* (in a slot), or *ended* (its result waits to be committed or is being committed). Never more than
+`slots` run at once. Each ending is one guarded move: the compare on the run marker's revision, our fencing token,
+decides whether the result counts. A worker whose own lease deadline has passed starts nothing new and holds its
+results until a keepalive is answered; under a lost lease it commits all the same, and the compare decides.
+
+In watch mode the run markers come by a watch; in poll mode each tick pulls at most the free slots.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from core.kv import keys
+from core.kv.requests import Kv
+from core.machine.endings import ending
+from core.machine.messages import (
+    Announce,
+    Changes,
+    Complete,
+    CompleteDone,
+    Drain,
+    Ending,
+    Execute,
+    Failed,
+    FetchTasks,
+    Finished,
+    HandBack,
+    HandedBack,
+    Job,
+    LeaseLost,
+    LeaseRenewed,
+    ListRuns,
+    Message,
+    Now,
+    Registered,
+    Report,
+    RunsListed,
+    Started,
+    Stop,
+    TasksFetched,
+    Timer,
+    Trace,
+    Unregister,
+    Watch,
+    WatchLost,
+)
+from core.machine.registration import Registration
+from core.model import Marker, TaskRecord, WorkerRecord
+from core.policy.batch import cut
+from core.policy.rng import Rng
+from core.policy.ticker import Ticks
+from core.settings import WorkerSettings
+
+MAX_BATCH_BYTES = 1024 * 1024
+"""etcd refuses requests over 1.5 MiB; the rest is room for keys and compares."""
+
+
+class WorkerMachine:
+    """See the module. `trace` asks for `Trace` commands."""
+
+    def __init__(self, record: WorkerRecord, settings: WorkerSettings, rng: Rng, *, trace: bool = False) -> None:
+        self.settings = settings
+        self._rng = rng
+        self._trace = trace
+        self._registration = Registration(record, settings.lease_ttl_s)
+        self._ticks = Ticks(settings.ticker, settings.poll_interval_s) if settings.dispatch == "poll" else None
+        self._held: dict[str, int] = {}  # key -> token of everything below
+        self._waiting: deque[Job] = deque()
+        self._fetching: dict[str, list[Job]] = {}
+        self._running: dict[str, Job] = {}
+        self._ended: deque[Ending] = deque()
+        self._flight: dict[int, Complete] = {}
+        self._batch = 0
+        self._pulling = False
+        self._draining = False
+        self._drain_mono: float | None = None
+        self._handing_back = 0
+        self._handlers: dict[type[Message], Callable[..., list[Message]]] = {
+            Started: lambda event, now: self._registration.start(now),
+            Registered: self._on_registered,
+            LeaseRenewed: self._on_renewed,
+            LeaseLost: self._on_lease_lost,
+            RunsListed: self._on_listed,
+            Changes: self._on_changes,
+            WatchLost: lambda event, now: self._list(),
+            TasksFetched: self._on_fetched,
+            Finished: self._on_finished,
+            CompleteDone: self._on_complete_done,
+            HandedBack: self._on_handed_back,
+            Timer: lambda event, now: [],
+            Drain: self._on_drain,
+            Failed: lambda event, now: [Report("error", f"{event.call}: {event.detail}"), Stop(1)],
+        }
+
+    # --- the machine's interface ---
+
+    def handle(self, event: Message, now: Now) -> Sequence[Message]:
+        commands = self._handlers[type(event)](event, now)
+        self._commit(now, commands)
+        if self._draining:
+            self._drain(now, commands)
+        else:
+            self._start(now, commands)
+            self._pull(now, commands)
+        return commands
+
+    def next_deadline(self) -> float | None:
+        if self._draining:
+            return self._drain_mono
+        if self._ticks is None or self._pulling or self._registration.id is None:
+            return None
+        return self._ticks.due
+
+    def validate(self) -> None:
+        parts = [job.key for job in self._waiting] + [j.key for jobs in self._fetching.values() for j in jobs]
+        parts += list(self._running) + [e.job.key for e in self._ended]
+        parts += [e.job.key for command in self._flight.values() for e in command.endings]
+        assert len(parts) == len(set(parts)), "a task stands in two places"
+        assert len(self._running) <= self.settings.slots, "more tasks run than there are slots"
+        assert set(parts) <= set(self._held), "a task that is not accounted for"
+
+    # --- registration ---
+
+    def _on_registered(self, event: Registered, now: Now) -> list[Message]:
+        self._registration.registered(event)
+        if self._ticks is not None:
+            self._pulling = False
+            self._ticks.start(now.mono)
+            return []
+        return self._list()
+
+    def _on_renewed(self, event: LeaseRenewed, now: Now) -> list[Message]:
+        self._registration.renewed(event)
+        return []
+
+    def _on_lease_lost(self, event: LeaseLost, now: Now) -> list[Message]:
+        if not self._registration.lost(event) or self._draining:
+            return []
+        # What waits belongs to the old id and is requeued by a scheduler; what runs goes on, and may still count.
+        for job in self._waiting:
+            del self._held[job.key]
+        self._waiting.clear()
+        return [Report("warning", "worker lease lost: registering again"), *self._registration.start(now)]
+
+    # --- tasks come in ---
+
+    def _list(self, limit: int = 0) -> list[Message]:
+        return [ListRuns(self._registration.id, limit)] if self._registration.id is not None else []
+
+    def _pull(self, now: Now, commands: list[Message]) -> None:
+        if self._ticks is None or self._pulling or not self._registration.holds(now):
+            return
+        if self._ticks.take(now.mono):
+            self._pulling = True
+            free = self.settings.slots - len(self._running) - len(self._waiting)
+            commands += self._list(limit=len(self._held) + max(free, 0))
+
+    def _on_listed(self, event: RunsListed, now: Now) -> list[Message]:
+        commands: list[Message] = []
+        if self._ticks is None:
+            self._receive(event.kvs, now, commands)
+            prefix = keys.run_worker(self._registration.id or "")
+            commands.append(Watch("run", prefix, keys.prefix_end(prefix), event.revision + 1, deletes=False))
+            return commands
+        self._pulling = False
+        self._ticks.done(now.mono)
+        free = max(0, self.settings.slots - len(self._running) - len(self._waiting))
+        self._receive([kv for kv in event.kvs if kv.key not in self._held][:free], now, commands)
+        return commands
+
+    def _on_changes(self, event: Changes, now: Now) -> list[Message]:
+        commands: list[Message] = []
+        self._receive([Kv(c.key, c.value, c.mod_revision) for c in event.changes if not c.deleted], now, commands)
+        return commands
+
+    def _receive(self, kvs: Sequence[Kv], now: Now, commands: list[Message]) -> None:
+        mine = keys.run_worker(self._registration.id or "")
+        fetch: list[str] = []
+        rows = []
+        for kv in kvs:
+            if not isinstance(kv.value, Marker) or kv.key in self._held or not kv.key.startswith(mine):
+                continue
+            job = Job(kv.key, kv.mod_revision, kv.value)
+            self._held[kv.key] = kv.mod_revision
+            rows.append((kv.value.spec.id, kv.value.attempt, (now.mono,)))
+            if kv.value.by_reference:
+                self._fetching.setdefault(kv.value.spec.id, []).append(job)
+                fetch.append(kv.value.spec.id)
+            else:
+                self._waiting.append(job)
+        if fetch:
+            commands.append(FetchTasks(tuple(fetch)))
+        if self._trace and rows:
+            commands.append(Trace("received", tuple(rows)))
+
+    def _on_fetched(self, event: TasksFetched, now: Now) -> list[Message]:
+        for kv in event.kvs:
+            for job in self._fetching.pop(keys.parse_named(keys.TASK, kv.key) or "", []):
+                if isinstance(kv.value, TaskRecord):
+                    marker = msgspec.structs.replace(job.marker, spec=kv.value.spec)
+                    self._waiting.append(job._replace(marker=marker))
+        for task_id in event.missing:
+            for job in self._fetching.pop(task_id, []):
+                del self._held[job.key]
+        return []
+
+    def _start(self, now: Now, commands: list[Message]) -> None:
+        free = self.settings.slots - len(self._running)
+        if free <= 0 or not self._waiting or not self._registration.holds(now):
+            return
+        jobs = tuple(self._waiting.popleft() for _ in range(min(free, len(self._waiting))))
+        for job in jobs:
+            self._running[job.key] = job
+        commands.append(Execute(jobs))
+
+    # --- results go out ---
+
+    def _on_finished(self, event: Finished, now: Now) -> list[Message]:
+        rows = []
+        for result in event.results:
+            job = self._running.pop(result.key, None)
+            if job is None or job.token != result.token:
+                continue  # handed back at the drain limit
+            self._ended.append(ending(job, result, now, self._rng))
+            moments = (result.started_mono, result.finished_mono)
+            rows.append((job.marker.spec.id, job.marker.attempt, moments))
+        return [Trace("executed", tuple(rows))] if self._trace and rows else []
+
+    def _commit(self, now: Now, commands: list[Message]) -> None:
+        # With no lease at all (lost, not yet registered again) nobody is asked to wait for a keepalive.
+        if self._registration.id is not None and not self._registration.holds(now):
+            return
+        while self._ended and len(self._flight) < self.settings.max_in_flight:
+            batch = cut(self._ended, self.settings.max_batch, MAX_BATCH_BYTES, _ending_bytes)
+            self._batch += 1
+            command = Complete(self._batch, self._registration.id or "", tuple(batch))
+            self._flight[self._batch] = command
+            commands.append(command)
+
+    def _on_complete_done(self, event: CompleteDone, now: Now) -> list[Message]:
+        command = self._flight.pop(event.batch)
+        for item in command.endings:
+            self._held.pop(item.job.key, None)
+        commands: list[Message] = []
+        if self._trace and event.committed:
+            markers = [command.endings[index].job.marker for index in event.committed]
+            commands.append(Trace("committed", tuple((m.spec.id, m.attempt, (now.mono,)) for m in markers)))
+        if event.fenced:
+            commands.append(Report("warning", f"{len(event.fenced)} results came too late: their tasks were requeued"))
+        return commands
+
+    # --- the end ---
+
+    def _on_drain(self, event: Drain, now: Now) -> list[Message]:
+        if self._draining:
+            return []
+        self._draining = True
+        self._drain_mono = now.mono + self.settings.drain_limit_s
+        registration = self._registration
+        if registration.id is None or not isinstance(registration.record, WorkerRecord):
+            return []
+        record = msgspec.structs.replace(registration.record, draining=True)
+        return [Announce(registration.id, registration.lease, record)]
+
+    def _drain(self, now: Now, commands: list[Message]) -> None:
+        back = list(self._waiting) + [job for jobs in self._fetching.values() for job in jobs]
+        self._waiting.clear()
+        self._fetching.clear()
+        if self._running and self._drain_mono is not None and now.mono >= self._drain_mono:
+            commands.append(Report("warning", f"drain limit: {len(self._running)} running tasks are handed back"))
+            back += self._running.values()
+            self._running.clear()
+        if back:
+            self._handing_back += 1
+            commands.append(HandBack(tuple(back)))
+        if not (self._running or self._ended or self._flight or self._handing_back):
+            if self._registration.id is not None:
+                commands.append(Unregister(self._registration.lease))
+                self._registration.id = None
+            self._drain_mono = None
+            commands.append(Stop())
+
+    def _on_handed_back(self, event: HandedBack, now: Now) -> list[Message]:
+        self._handing_back -= 1
+        for key in event.keys:
+            self._held.pop(key, None)
+        return []
+
+
+def _ending_bytes(item: Ending) -> int:
+    result = len(bytes(item.outcome.result)) + len(item.outcome.error) if item.outcome is not None else 0
+    return 600 + len(bytes(item.job.marker.spec.payload)) + result

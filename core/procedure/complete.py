@@ -1,0 +1,105 @@
+"""Endings: the run marker still has our token -> the task ends, or waits for its retry.
+
+    success          run/ -> task record with its outcome
+    failure, again   run/ -> later/{due}/{id}, one attempt more
+    failure, last    run/ -> task record with its outcome, and dead/{queue}/{id}
+
+Where the token does not match, the task record decides: if it carries our token, an earlier attempt of this very
+transaction was applied; a retry leaves its trace in `later/` or `ready/`; otherwise we are fenced off.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from core.kv import keys
+from core.kv.requests import Compare, Delete, Get, Put, Refused, Txn, TxnDone, Unknown, unchanged
+from core.machine.messages import Complete, CompleteDone, Ending
+from core.model import DeadRecord, Marker, TaskRecord, Verdict
+from core.procedure.base import Patience, Procedure, RefusedError, transact
+from core.procedure.split import Pieces
+
+
+def complete(command: Complete) -> Procedure:
+    endings = command.endings
+    committed: list[int] = []
+    fenced: list[int] = []
+    pieces = Pieces(range(len(endings)))
+    patience = Patience()
+    unsure = False
+    while piece := pieces.next():
+        answer = yield from transact(_transaction([endings[index] for index in piece]))
+        if isinstance(answer, Unknown):
+            unsure = True
+            pieces.again(piece)
+            yield patience.pause()
+        elif isinstance(answer, Refused):
+            if not pieces.split(piece, answer):
+                raise RefusedError(answer)
+        elif answer.succeeded:
+            committed += piece
+        else:
+            pieces.again(_sort_out(piece, endings, answer, committed, fenced, unsure=unsure))
+    return CompleteDone(command.batch, tuple(committed), tuple(fenced))
+
+
+def _transaction(endings: Sequence[Ending]) -> Txn:
+    compares: list[Compare] = []
+    then: list[Put | Delete] = []
+    orelse: list[Get] = []
+    for item in endings:
+        job = item.job
+        spec = job.marker.spec
+        compares.append(unchanged(job.key, job.token))
+        then.append(Delete(job.key))
+        orelse.append(Get(job.key, keys_only=True))
+        if item.outcome is None:
+            then.append(Put(_later_key(item), _retry(item)))
+            orelse.append(Get(_later_key(item), keys_only=True))
+            continue
+        then.append(Put(keys.task(spec.id), TaskRecord(spec, item.outcome)))
+        orelse.append(Get(keys.task(spec.id)))
+        if item.outcome.verdict == Verdict.FAILED:
+            reason = DeadRecord(item.outcome.error, item.outcome.attempt, item.outcome.losses)
+            then.append(Put(keys.dead(spec.queue, spec.id), reason))
+    return Txn(tuple(compares), tuple(then), tuple(orelse))
+
+
+def _later_key(item: Ending) -> str:
+    return keys.later(item.retry_at, item.job.marker.spec.id)
+
+
+def _retry(item: Ending) -> Marker:
+    marker = item.job.marker
+    return msgspec.structs.replace(marker, attempt=marker.attempt + 1, scheduler="", batch=0, error=item.error)
+
+
+def _sort_out(
+    piece: Sequence[int],
+    endings: Sequence[Ending],
+    answer: TxnDone,
+    committed: list[int],
+    fenced: list[int],
+    *,
+    unsure: bool,
+) -> list[int]:
+    """Which of a failed batch are settled; the rest is returned, to be sent again (at least one fewer)."""
+    rest: list[int] = []
+    found = iter(answer.found)
+    for index in piece:
+        item = endings[index]
+        run, trace = next(found).kvs, next(found).kvs
+        if run and run[0].mod_revision == item.job.token:
+            rest.append(index)
+        elif unsure and trace and _is_ours(trace[0].value, item):
+            committed.append(index)
+        else:
+            fenced.append(index)
+    return rest
+
+
+def _is_ours(record: object, item: Ending) -> bool:
+    """Whether the record we found is what an earlier attempt of ours wrote."""
+    if item.outcome is None:
+        return True  # the key holds our due time and our id, to the millisecond
+    return isinstance(record, TaskRecord) and record.outcome is not None and record.outcome.token == item.outcome.token

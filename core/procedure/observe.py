@@ -1,0 +1,192 @@
+"""Reads: a scheduler's whole picture, pages of it, a worker's own tasks, task records; and registration."""
+
+from collections.abc import Generator
+
+from core.kv import keys
+from core.kv.requests import (
+    Found,
+    Get,
+    Grant,
+    Granted,
+    Kv,
+    Put,
+    Reason,
+    Refused,
+    Request,
+    Response,
+    Revoke,
+    Revoked,
+    Txn,
+    TxnDone,
+    Unknown,
+    absent,
+    present,
+)
+from core.machine.messages import (
+    Announce,
+    FetchTasks,
+    ListRuns,
+    Load,
+    Loaded,
+    LoadPage,
+    PageLoaded,
+    QueuePage,
+    Reconcile,
+    Reconciled,
+    Register,
+    Registered,
+    RunsListed,
+    TasksFetched,
+    Unregister,
+)
+from core.model import WorkerRecord
+from core.procedure.base import Patience, Procedure, RefusedError, read, transact
+
+READS_PER_TXN = 100
+"""Under etcd's default of 128 operations a transaction."""
+
+
+def _read_together(*gets: Get) -> Generator[Request, Response, TxnDone]:
+    """Several reads at one revision."""
+    patience = Patience()
+    while True:
+        answer = yield from transact(Txn((), gets))
+        if isinstance(answer, TxnDone):
+            return answer
+        if isinstance(answer, Refused):
+            raise RefusedError(answer)
+        yield patience.pause()
+
+
+def _all(prefix: str, *, limit: int = 0, keys_only: bool = False) -> Get:
+    return Get(prefix, keys.prefix_end(prefix), limit=limit, keys_only=keys_only)
+
+
+def load(command: Load) -> Procedure:
+    """One transaction for what is small; the queues page by page, at the same revision."""
+    answer = yield from _read_together(
+        _all(keys.WORKER),
+        _all(keys.SCHEDULER),
+        _all(keys.RUN, keys_only=True),
+        _all(keys.LATER, limit=1, keys_only=True),
+        _all(keys.READY, limit=command.ready_limit),
+    )
+    workers, schedulers, runs, later, ready = answer.found
+    pages: list[QueuePage] = []
+    while True:
+        last = _split_queues(ready, pages)
+        if not ready.more:
+            break
+        rest = keys.prefix_end(keys.ready_queue(last))
+        get = Get(rest, keys.prefix_end(keys.READY), limit=command.ready_limit, revision=answer.revision)
+        ready = yield from read(get)
+    due = keys.parse_later(later.kvs[0].key) if later.kvs else None
+    return Loaded(
+        answer.revision,
+        workers.kvs,
+        schedulers.kvs,
+        tuple(kv.key for kv in runs.kvs),
+        tuple(pages),
+        due.due_at if due else None,
+    )
+
+
+def _split_queues(ready: Found, pages: list[QueuePage]) -> str:
+    """Sort a listing of ready/ into its queues. Returns the last queue, which the limit may have cut."""
+    queues: dict[str, list[Kv]] = {}
+    for kv in ready.kvs:
+        queues.setdefault(kv.key.split("/", 2)[1], []).append(kv)
+    pages += [QueuePage(queue, tuple(kvs), more=False) for queue, kvs in queues.items()]
+    if not queues:
+        return ""
+    if ready.more:
+        pages[-1] = pages[-1]._replace(more=True)
+    return pages[-1].queue
+
+
+def load_page(command: LoadPage) -> Procedure:
+    end = keys.prefix_end(keys.ready_queue(command.queue))
+    page = yield from read(Get(keys.after(command.after), end, limit=command.limit))
+    return PageLoaded(command.queue, command.after, page.kvs, page.more, page.revision)
+
+
+def reconcile(command: Reconcile) -> Procedure:
+    start = keys.after(command.after) if command.after else keys.RUN
+    runs = Get(start, keys.prefix_end(keys.RUN), limit=command.limit, keys_only=True)
+    answer = yield from _read_together(runs, _all(keys.WORKER, keys_only=True))
+    page, workers = answer.found
+    names = (keys.parse_named(keys.WORKER, kv.key) for kv in workers.kvs)
+    return Reconciled(
+        tuple(kv.key for kv in page.kvs),
+        tuple(name for name in names if name),
+        page.kvs[-1].key if page.more else "",
+        answer.revision,
+    )
+
+
+def list_runs(command: ListRuns) -> Procedure:
+    page = yield from read(_all(keys.run_worker(command.worker), limit=command.limit))
+    return RunsListed(page.kvs, page.revision, page.more)
+
+
+def fetch_tasks(command: FetchTasks) -> Procedure:
+    kvs: list[Kv] = []
+    missing: list[str] = []
+    revision = 0
+    ids = command.ids
+    for first in range(0, max(len(ids), 1), READS_PER_TXN):
+        part = ids[first : first + READS_PER_TXN]
+        gets = [Get(keys.task(task_id)) for task_id in part] or [Get(keys.TASK, keys_only=True)]
+        answer = yield from _read_together(*gets)
+        # A change after the first of several reads is seen twice, by the later read and by the watch: harmless.
+        revision = revision or answer.revision
+        for task_id, found in zip(part, answer.found, strict=False):
+            if found.kvs:
+                kvs.append(found.kvs[0])
+            else:
+                missing.append(task_id)
+    return TasksFetched(tuple(kvs), tuple(missing), revision)
+
+
+def register(command: Register) -> Procedure:
+    """A lease, and the component's record under it."""
+    patience = Patience()
+    prefix = keys.WORKER if isinstance(command.record, WorkerRecord) else keys.SCHEDULER
+    while True:
+        granted = yield Grant(command.ttl_s)
+        if isinstance(granted, Refused) and granted.reason != Reason.NO_SPACE:
+            raise RefusedError(granted)
+        if not isinstance(granted, Granted):
+            yield patience.pause()  # a lease granted without our knowing expires by itself
+            continue
+        component = f"{command.record.name}.{granted.lease:x}"
+        key = prefix + component
+        txn = Txn((absent(key),), (Put(key, command.record, granted.lease),), (Get(key, keys_only=True),))
+        answer = yield from transact(txn)
+        while isinstance(answer, Unknown):
+            yield patience.pause()
+            answer = yield from transact(txn)
+        if isinstance(answer, TxnDone):  # where it failed, an unknown attempt of ours was applied
+            return Registered(component, granted.lease, granted.ttl_s)
+        if answer.reason != Reason.LEASE_NOT_FOUND:
+            raise RefusedError(answer)
+
+
+def announce(command: Announce) -> Procedure:
+    """Rewrite the worker's record, if its lease still lives."""
+    key = keys.worker(command.id)
+    txn = Txn((present(key),), (Put(key, command.record, command.lease),))
+    patience = Patience()
+    while isinstance((yield from transact(txn)), Unknown):
+        yield patience.pause()
+    return None
+
+
+def unregister(command: Unregister) -> Procedure:
+    """Best effort with a few tries: a lease that is not revoked expires."""
+    patience = Patience()
+    for _ in range(3):
+        if isinstance((yield Revoke(command.lease)), Revoked):
+            break
+        yield patience.pause()
+    return None

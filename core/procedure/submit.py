@@ -1,0 +1,84 @@
+"""Submit: `task/{id}` absent -> the task record and its ready marker.
+
+The client chose the ids, so the same submit again is harmless: what exists with the same specification counts as
+accepted, what exists with another is a conflict.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from core.kv import keys
+from core.kv.requests import Compare, Get, Put, Reason, Refused, TxnDone, Unknown, absent
+from core.kv.requests import Txn as Transaction
+from core.machine.messages import SubmitBatch, SubmitDone
+from core.model import INLINE_PAYLOAD_BYTES, NULL, Marker, TaskRecord, TaskSpec
+from core.procedure.base import Patience, Procedure, transact
+from core.procedure.split import Pieces
+
+
+def first_marker(spec: TaskSpec) -> Marker:
+    """The marker of a task that was never run; a large payload stays in the task record."""
+    if len(bytes(spec.payload)) > INLINE_PAYLOAD_BYTES:
+        return Marker(msgspec.structs.replace(spec, payload=NULL), by_reference=True)
+    return Marker(spec)
+
+
+def submit(command: SubmitBatch) -> Procedure:
+    specs = command.specs
+    accepted: list[int] = []
+    conflicts: list[int] = []
+    pieces = Pieces(range(len(specs)))
+    patience = Patience()
+    while piece := pieces.next():
+        answer = yield from transact(_transaction([specs[index] for index in piece]))
+        if isinstance(answer, Unknown):
+            pieces.again(piece)
+            yield patience.pause()
+        elif isinstance(answer, Refused):
+            if not pieces.split(piece, answer):
+                return SubmitDone(command.batch, (), (), refused=_sentence(answer))
+        elif answer.succeeded:
+            accepted += piece
+        else:
+            rest = _sort_out(piece, specs, answer, accepted, conflicts)
+            pieces.again(rest)
+    return SubmitDone(command.batch, tuple(accepted), tuple(conflicts))
+
+
+def _transaction(specs: Sequence[TaskSpec]) -> Transaction:
+    compares: list[Compare] = []
+    then: list[Put] = []
+    orelse: list[Get] = []
+    for spec in specs:
+        key = keys.task(spec.id)
+        compares.append(absent(key))
+        then.append(Put(key, TaskRecord(spec)))
+        then.append(Put(keys.ready(spec.queue, spec.priority, spec.id), first_marker(spec)))
+        orelse.append(Get(key))
+    return Transaction(tuple(compares), tuple(then), tuple(orelse))
+
+
+def _sort_out(
+    piece: Sequence[int], specs: Sequence[TaskSpec], answer: TxnDone, accepted: list[int], conflicts: list[int]
+) -> list[int]:
+    """Which of a failed batch exist already; the rest is returned, to be sent again (at least one fewer)."""
+    rest: list[int] = []
+    for index, found in zip(piece, answer.found, strict=True):
+        if not found.kvs:
+            rest.append(index)
+            continue
+        record = found.kvs[0].value
+        same = isinstance(record, TaskRecord) and _same(record.spec, specs[index])
+        (accepted if same else conflicts).append(index)
+    return rest
+
+
+def _same(one: TaskSpec, other: TaskSpec) -> bool:
+    return msgspec.structs.replace(one, submitted_at=0.0) == msgspec.structs.replace(other, submitted_at=0.0)
+
+
+def _sentence(refused: Refused) -> str:
+    if refused.reason == Reason.TOO_LARGE:
+        return "the task is larger than etcd takes in one request: put the data elsewhere and pass its address"
+    return f"etcd refused the task: {refused.reason} {refused.detail}"
