@@ -326,7 +326,7 @@ class MemoryKv:
         assert sorted(self._keys) == sorted(self._data), "the index holds other keys than the data"
         for key, kv in self._data.items():
             assert kv.key == key
-            assert 1 <= kv.version
+            assert kv.version >= 1
             assert kv.create_revision <= kv.mod_revision <= self.revision, "a key from the future"
             assert (kv.version == 1) == (kv.create_revision == kv.mod_revision), "version disagrees with the revisions"
         leased = {(kv.lease, key) for key, kv in self._data.items() if kv.lease}
