@@ -1,0 +1,145 @@
+"""`python -m reports.build --runs ROOT --out DIR`: write report.md, report.html, report.pdf and the figures."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import jinja2
+import typer
+from matplotlib.figure import Figure
+
+from reports import facts, numbers, render, tables
+from reports.figures import burst, latency, polling, scaling
+from reports.figures.style import save
+from reports.markdown import code, escape
+from reports.runs import WORLDS, ReportError, Runs, Scenario, load_runs
+
+TITLE = "Tandem: a task scheduler on etcd beside its model"
+
+
+def _latencies(scenarios: list[Scenario]) -> Callable[[], Figure]:
+    values = {(one.dispatch, world): one.latencies(world, "dispatch") for one in scenarios for world in WORLDS}
+    return lambda: latency.ecdf({key: series for key, series in values.items() if len(series)})
+
+
+def draw(runs: Runs, folder: Path) -> set[str]:
+    """Write every figure that the runs have data for; returns their names."""
+    points = scaling.points(runs.select("scaling-", without="scaling-poll"))
+    polled = scaling.points(runs.select("scaling-poll"))
+    delays = runs.select("latency")
+    means = latency.stage_means(delays)
+    bursts = [one for one in runs.select("burst") if any(next(one.traces(world), None) is not None for world in WORLDS)]
+    traced = [one for one in delays if any(len(one.latencies(world, "dispatch")) for world in WORLDS)]
+    wanted: dict[str, tuple[bool, Callable[[], Figure]]] = {
+        "scaling": (len(points) > 0, lambda: scaling.figure(points)),
+        "polling": (len(polled) > 0, lambda: polling.figure(polled)),
+        "stages": (len(means) > 0, lambda: latency.breakdown(means)),
+        "dispatch": (bool(traced), _latencies(traced)),
+        "queue": (bool(bursts), lambda: burst.figure(bursts)),
+    }
+    drawn = {name: make() for name, (available, make) in wanted.items() if available}
+    for name, figure in drawn.items():
+        save(figure, folder / f"{name}.svg")
+    return set(drawn)
+
+
+def repetitions(scenarios: list[Scenario]) -> str:
+    """`3 repetitions`, or a range: how many stand behind the figures."""
+    counts = {found.n for one in scenarios for world in WORLDS if (found := one.get(world, "throughput_per_s"))}
+    low, high = min(counts, default=0), max(counts, default=0)
+    return f"{low} to {high} repetitions" if low != high else f"{low} repetition{'' if low == 1 else 's'}"
+
+
+def compose(runs: Runs, figures: set[str]) -> str:
+    """The report as pandoc Markdown."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(render.TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        finalize=escape,
+        comment_start_string="{##",  # "{#" opens a label in pandoc's Markdown
+        comment_end_string="##}",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - not HTML: `finalize` escapes for Markdown
+    )
+    environment.tests["sampled"] = lambda one: next(one.resources("real"), None) is not None
+    environment.tests["unrepeated"] = lambda one: any(
+        found.n == 1 for world in WORLDS if (found := one.get(world, "throughput_per_s"))
+    )
+    names: dict[str, Any] = {
+        name: getattr(numbers, name)
+        for name in ("number", "integer", "interval", "value_of", "duration", "percent", "signed_percent", "error_of")
+    }
+    names |= {"tables": tables, "facts": facts, "code": code, "repetitions": repetitions, "worlds": WORLDS}
+    date = facts.date_of(runs)
+    return environment.get_template("report.md.j2").render(
+        **names,
+        runs=runs,
+        figures=figures,
+        warnings=facts.warnings(runs),
+        etcd=facts.etcd_of(runs),
+        commit=facts.commit_of(runs),
+        date=date.strftime("%Y-%m-%d %H:%M UTC") if date else "date unknown",
+        scaling=runs.select("scaling-", without="scaling-poll"),
+        polling=runs.select("scaling-poll"),
+        latency=runs.select("latency"),
+        burst=runs.select("burst"),
+        both=[one for one in runs.scenarios.values() if one.has("real") and one.has("sim")],
+    )
+
+
+def build(root: Path, out: Path, title: str = TITLE) -> list[Path]:
+    """Build the report from the runs below `root`; returns the three paths.
+
+    Everything is made in a temporary folder first: a failing build leaves an earlier report alone. Raises ReportError.
+    """
+    runs = load_runs(root)
+    date = facts.date_of(runs)
+    commit = facts.commit_of(runs)
+    etcd = facts.etcd_of(runs).get("version")
+    parts = [f"commit {commit}" if commit else "", f"etcd {etcd}" if etcd else ""]
+    head = render.Title(
+        title, " · ".join(part for part in parts if part), date.strftime("%Y-%m-%d") if date else "date unknown"
+    )
+    timestamp = facts.build_timestamp(runs)
+    with tempfile.TemporaryDirectory(prefix="tandem-report-") as name:
+        folder = Path(name)
+        source = compose(runs, draw(runs, folder / "figures"))
+        texts = {"report.md": render.to_gfm(source, head, folder), "report.html": render.to_html(source, head, folder)}
+        for file, text in texts.items():
+            (folder / file).write_text(text, "utf-8")
+        (folder / "report.pdf").write_bytes(render.to_pdf(render.to_typst(source, head, folder), folder, timestamp))
+        return _publish(folder, out)
+
+
+def _publish(folder: Path, out: Path) -> list[Path]:
+    """Move the finished files to `out`, replacing an earlier report and nothing else."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / "figures").is_dir():
+            shutil.rmtree(out / "figures")
+        shutil.copytree(folder / "figures", out / "figures")
+        return [Path(shutil.copyfile(folder / name, out / name)) for name in ("report.md", "report.html", "report.pdf")]
+    except OSError as error:
+        raise ReportError(f"cannot write to {out}: {error.strerror or error}.") from error
+
+
+def main(
+    runs: Annotated[Path, typer.Option(help="Folder of runs: ROOT/<scenario>/metrics.json and so on.")],
+    out: Annotated[Path, typer.Option(help="Where report.md, report.html, report.pdf and figures/ go.")],
+    title: Annotated[str, typer.Option(help="Title of the report.")] = TITLE,
+) -> None:
+    """Build the report from saved runs; it measures nothing."""
+    try:
+        paths = build(runs, out, title)
+    except ReportError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    for path in paths:
+        typer.echo(str(path))
+
+
+if __name__ == "__main__":
+    typer.run(main)

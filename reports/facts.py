@@ -1,0 +1,109 @@
+"""What the first page must say: when, on what, from which commit, and what makes the figures doubtful."""
+
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+from reports.runs import ReportError, Runs, Scenario
+
+DATE_KEYS = ("date", "when", "started_at", "finished_at", "measured_at", "time", "timestamp")
+COMMIT_KEYS = ("commit", "git_commit")
+EPOCH = datetime(1980, 1, 1, tzinfo=UTC)
+"""Stands in where the runs carry no date: the report must not depend on when it is built."""
+
+
+def parse_date(value: Any) -> datetime | None:
+    """An ISO date or seconds since the epoch, in UTC; None for anything else."""
+    try:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        found = datetime.fromisoformat(str(value))
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+
+
+def first_of(facts: dict[str, Any], keys: tuple[str, ...]) -> Any:
+    """The value of the first key present."""
+    return next((facts[key] for key in keys if facts.get(key) not in (None, "")), None)
+
+
+def date_of(runs: Runs) -> datetime | None:
+    """When the runs were made: the newest date any environment.json states."""
+    known = [runs.environment, *(facts for one in runs.scenarios.values() for facts in one.environments)]
+    dates = [parse_date(facts[key]) for facts in known for key in DATE_KEYS if key in facts]
+    return max((date for date in dates if date), default=None)
+
+
+def build_timestamp(runs: Runs) -> int:
+    """Seconds since the epoch to stamp the files with: SOURCE_DATE_EPOCH, or else the date of the runs.
+
+    Raises ReportError if SOURCE_DATE_EPOCH is not a whole number of seconds.
+    """
+    given = os.environ.get("SOURCE_DATE_EPOCH")
+    if given:
+        if not given.isdecimal():
+            raise ReportError(f"SOURCE_DATE_EPOCH must be a whole number of seconds, not {given!r}.")
+        return int(given)
+    return int((date_of(runs) or EPOCH).timestamp())
+
+
+def commit_of(runs: Runs) -> str | None:
+    """The commit the runs were made from, shortened to twelve digits."""
+    value = first_of(runs.environment, COMMIT_KEYS)
+    if isinstance(value, dict):
+        value = first_of(value, ("short", "sha", "hash", "id"))
+    return None if value is None else str(value).removesuffix("-dirty")[:12] + ("*" if _dirty(runs) else "")
+
+
+def _dirty(runs: Runs) -> bool:
+    value = first_of(runs.environment, COMMIT_KEYS)
+    return bool(runs.environment.get("dirty")) or str(value).endswith("-dirty")
+
+
+def etcd_of(runs: Runs) -> dict[str, Any]:
+    """The facts about the server: version, origin, durable, warning."""
+    facts = runs.environment.get("etcd")
+    return facts if isinstance(facts, dict) else {}
+
+
+def _reason(facts: dict[str, Any]) -> str | None:
+    """Why a run counts as disturbed, as its environment.json says."""
+    value = facts.get("disturbed")
+    if not value:
+        return None
+    if isinstance(value, list):
+        return "; ".join(str(item) for item in value)
+    if isinstance(value, str):
+        return value
+    return str(facts.get("disturbance") or "other work was running on the machine")
+
+
+def disturbed(scenarios: list[Scenario]) -> dict[str, str]:
+    """The disturbed scenarios, each with the first reason one of its repetitions gives."""
+    found = {}
+    for scenario in scenarios:
+        reasons = [reason for facts in scenario.environments if (reason := _reason(facts))]
+        if reasons:
+            found[scenario.name] = reasons[0]
+    return found
+
+
+def warnings(runs: Runs) -> list[str]:
+    """Sentences for the first page, loud: the server is not durable; the machine was disturbed."""
+    lines = []
+    etcd = etcd_of(runs)
+    if etcd.get("durable") is False:
+        reason = etcd.get("warning") or "it acknowledges writes before they are on disk"
+        lines.append(f"The etcd server ({etcd.get('version', 'unknown version')}) is not durable: {reason}")
+    elif etcd.get("warning"):
+        lines.append(str(etcd["warning"]))
+    elif "durable" not in etcd:
+        lines.append("The runs do not say whether their etcd server was durable.")
+    names = disturbed(list(runs.scenarios.values()))
+    whole = _reason(runs.environment)
+    if whole or names:
+        where = f" in {', '.join(names)}" if names else ""
+        reason = whole or next(iter(names.values()))
+        lines.append(f"The machine was disturbed{where}: {reason}")
+    return [line if line.endswith((".", "!")) else f"{line}." for line in lines]

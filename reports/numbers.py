@@ -1,0 +1,98 @@
+"""Numbers as a reader wants them: three significant digits, the interval beside the value, a unit."""
+
+import math
+from typing import Any
+
+from reports.runs import Estimate
+
+MISSING = "—"
+MINUS = "\N{MINUS SIGN}"
+NBSP = "\N{NO-BREAK SPACE}"
+DIGITS = 3
+"""Significant digits; repetitions differ by more than the fourth."""
+
+
+def decimals(value: float, digits: int = DIGITS) -> int:
+    """Decimal places that show `value` with that many significant digits; negative: rounded to tens, hundreds."""
+    return 0 if value == 0 else digits - 1 - math.floor(math.log10(abs(value)))
+
+
+def fixed(value: float, places: int) -> str:
+    """`value` rounded to `places` decimals, with a thousands separator and a true minus sign."""
+    rounded = round(value, places)
+    text = f"{abs(rounded):,.{max(places, 0)}f}"
+    return f"{MINUS}{text}" if rounded < 0 else text
+
+
+def number(value: float | None, digits: int = DIGITS) -> str:
+    """Three significant digits: 0.0123, 29.7, 8,430. A dash for nothing, ∞ for infinity."""
+    if value is None or math.isnan(value):
+        return MISSING
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    # Rounding can carry (0.9996 -> 1.00), so the places are counted on the rounded value.
+    rounded = float(f"{value:.{digits - 1}e}")
+    return fixed(rounded, decimals(rounded, digits))
+
+
+def integer(value: Any) -> str:
+    """A count, in full: 10,000."""
+    return MISSING if value is None else f"{round(float(value)):,}"
+
+
+def value_of(estimate: Estimate | None, scale: float = 1.0) -> str:
+    """The bare value of a figure."""
+    return MISSING if estimate is None or estimate.value is None else number(estimate.value * scale)
+
+
+def interval(estimate: Estimate | None, scale: float = 1.0) -> str:
+    """`29.6 [29.4, 29.8]`; without bounds (a single repetition) only the value."""
+    if estimate is None or estimate.value is None:
+        return MISSING
+    if estimate.low is None or estimate.high is None:
+        return number(estimate.value * scale)
+    places = decimals(float(f"{estimate.value * scale:.{DIGITS - 1}e}"))
+    low, high = fixed(estimate.low * scale, places), fixed(estimate.high * scale, places)
+    return f"{fixed(estimate.value * scale, places)}{NBSP}[{low},{NBSP}{high}]"
+
+
+def milliseconds(estimate: Estimate | None) -> str:
+    """The value of a figure in seconds, as milliseconds without the unit."""
+    return value_of(estimate, 1000.0)
+
+
+def duration(seconds: float | None) -> str:
+    """A duration with the unit that fits: 340 µs, 3.21 ms, 12.4 s."""
+    if seconds is None or math.isnan(seconds):
+        return MISSING
+    for unit, scale in (("s", 1.0), ("ms", 1e3)):
+        if abs(seconds) * scale >= 1 or seconds == 0:
+            return f"{number(seconds * scale)}{NBSP}{unit}"
+    return f"{number(seconds * 1e6)}{NBSP}µs"
+
+
+def percent(fraction: float | None) -> str:
+    """A share: 98.7 %."""
+    return MISSING if fraction is None or math.isnan(fraction) else f"{fixed(fraction * 100, 1)}{NBSP}%"
+
+
+def signed_percent(fraction: float | None) -> str:
+    """A signed error: +0.4 %, −12.0 %."""
+    if fraction is None or math.isnan(fraction):
+        return MISSING
+    text = fixed(fraction * 100, 1)
+    return f"{text}{NBSP}%" if fraction < 0 and text != "0.0" else f"+{text}{NBSP}%"
+
+
+def error_of(real: Estimate | None, sim: Estimate | None) -> float | None:
+    """Signed relative error of the model against the real system; None if either is missing or real is zero."""
+    if real is None or sim is None or not real.value or sim.value is None:
+        return None
+    return sim.value / real.value - 1
+
+
+def spread_of(estimate: Estimate | None) -> float | None:
+    """Half the width of the 95 % interval relative to the value: how far the real system differs from itself."""
+    if estimate is None or not estimate.value or estimate.low is None or estimate.high is None:
+        return None
+    return abs((estimate.high - estimate.low) / 2 / estimate.value)

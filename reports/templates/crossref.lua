@@ -1,0 +1,167 @@
+-- Numbers sections, figures and tables, and resolves references such as @fig:scaling, @tbl:claims, @sec:methods.
+-- An unknown or doubled label ends the build. Line lengths and layouts differ by format:
+-- GitHub Markdown gets explicit anchors and plain captions, typst gets font sizes and its own breakable figures.
+
+local names = { fig = "Figure", tbl = "Table", sec = "Section" }
+local labels = {}
+local counts = { fig = 0, tbl = 0 }
+local sections = { 0, 0, 0 }
+
+local function fail(message)
+  -- level 0: no position in front; the caller shows what follows the word "report:"
+  io.stderr:write("report: " .. message .. "\n")
+  os.exit(1)
+end
+
+local function define(label, text)
+  if labels[label] then fail("the label @" .. label .. " is defined twice.") end
+  labels[label] = text
+end
+
+local function is_kind(label, kind) return label:sub(1, 4) == kind .. ":" end
+
+local function prefix_caption(element, text)
+  local blocks = element.caption.long
+  local lead = { pandoc.Strong(text .. "."), pandoc.Space() }
+  if #blocks == 0 then
+    blocks:insert(pandoc.Plain(lead))
+  else
+    local inlines = pandoc.Inlines(lead)
+    inlines:extend(blocks[1].content)
+    blocks[1] = pandoc.Plain(inlines)
+  end
+  element.caption.long = blocks
+end
+
+local function number_float(kind)
+  return function(element)
+    if not is_kind(element.identifier, kind) then return nil end
+    counts[kind] = counts[kind] + 1
+    local text = names[kind] .. "\u{a0}" .. counts[kind]
+    define(element.identifier, text)
+    prefix_caption(element, text)
+    return element
+  end
+end
+
+local function number_header(header)
+  if header.classes:includes("unnumbered") then return nil end
+  local level = header.level
+  if level > #sections then return nil end
+  sections[level] = sections[level] + 1
+  for deeper = level + 1, #sections do sections[deeper] = 0 end
+  local number = table.concat(sections, ".", 1, level)
+  if is_kind(header.identifier, "sec") then define(header.identifier, "Section\u{a0}" .. number) end
+  header.content = pandoc.Inlines({ pandoc.Str(number), pandoc.Space() }) .. header.content
+  return header
+end
+
+local function size_table(div)
+  if not div.classes:includes("table") then return nil end
+  local inner = div.content[1]
+  local widths = div.attributes.widths
+  if widths then
+    local column = 1
+    for percent in widths:gmatch("%d+") do
+      inner.colspecs[column][2] = tonumber(percent) / 100
+      column = column + 1
+    end
+  end
+  if div.attributes.small and FORMAT:match("typst") then
+    inner.attributes["typst:text:size"] = "7.5pt"
+  end
+  inner.classes:insert(widths and "wide" or "narrow")
+  div.content[1] = inner
+  return div
+end
+
+local function resolve(cite)
+  local result = pandoc.Inlines({})
+  for index, citation in ipairs(cite.citations) do
+    local text = labels[citation.id]
+    if not text then fail("unknown label @" .. citation.id .. ".") end
+    if index > 1 then result:extend({ pandoc.Str(","), pandoc.Space() }) end
+    result:insert(pandoc.Link(text, "#" .. citation.id))
+  end
+  return result
+end
+
+-- GitHub Markdown --------------------------------------------------------------------------------------------------
+
+local function anchor(identifier)
+  return pandoc.RawInline("html", '<a id="' .. identifier .. '"></a>')
+end
+
+local function plain_caption(element)
+  local inlines = pandoc.Inlines({ anchor(element.identifier) })
+  inlines:extend(pandoc.utils.blocks_to_inlines(element.caption.long))
+  return pandoc.Para(inlines)
+end
+
+local function github_figure(figure)
+  local image
+  figure:walk({ Image = function(found) image = found end })
+  image.caption = pandoc.Inlines({ pandoc.Str(labels[figure.identifier]) })
+  image.attr = pandoc.Attr()
+  return { pandoc.Para({ image }), plain_caption(figure) }
+end
+
+local function github_table(tbl)
+  if tbl.identifier == "" then return nil end
+  local caption = plain_caption(tbl)
+  tbl.caption = pandoc.Caption()
+  tbl.attr = pandoc.Attr()
+  for _, spec in ipairs(tbl.colspecs) do spec[2] = nil end
+  return { caption, tbl }
+end
+
+local function github_header(header)
+  return { pandoc.RawBlock("html", '<a id="' .. header.identifier .. '"></a>'), header }
+end
+
+local function github_div(div)
+  if div.classes:includes("warning") then return pandoc.BlockQuote(div.content) end
+  return div.content
+end
+
+-- typst --------------------------------------------------------------------------------------------------------------
+
+local colours = { ["verdict-holds"] = "#00664d", ["verdict-partly"] = "#8a5a00", ["verdict-fails"] = "#a83200" }
+
+local function typst_span(span)
+  for _, class in ipairs(span.classes) do
+    if colours[class] then
+      span.attributes["typst:text:fill"] = 'rgb("' .. colours[class] .. '")'
+      return span
+    end
+  end
+end
+
+local function typst_div(div)
+  if div.classes:includes("warning") then
+    local blocks = pandoc.Blocks({ pandoc.RawBlock("typst", "#warning[") })
+    blocks:extend(div.content)
+    blocks:insert(pandoc.RawBlock("typst", "]"))
+    return blocks
+  end
+  if div.classes:includes("table") then return div.content end
+end
+
+function Pandoc(doc)
+  doc = doc:walk({
+    traverse = "topdown",
+    Header = number_header,
+    Div = size_table,
+    Figure = number_float("fig"),
+    Table = number_float("tbl"),
+  })
+  doc = doc:walk({ Cite = resolve })
+  if FORMAT:match("gfm") then
+    doc = doc:walk({ Figure = github_figure, Table = github_table, Header = github_header,
+                     Span = function(span) return span.content end })
+    doc = doc:walk({ Div = github_div })
+  elseif FORMAT:match("typst") then
+    doc = doc:walk({ Span = typst_span, Div = typst_div })
+  end
+  return doc
+end

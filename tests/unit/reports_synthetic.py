@@ -1,0 +1,203 @@
+"""Invented runs for the tests of the report: a toy queue with the layout and columns of real ones.
+
+Nothing here is measured. Figures are rounded to no particular truth, only to plausible sizes.
+"""
+
+import heapq
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from reports.runs import MOMENTS, STAGES
+
+
+@dataclass(frozen=True)
+class Toy:
+    """One scenario to invent. Times in seconds."""
+
+    name: str
+    workers: int = 3
+    slots: int = 10
+    count: int = 120
+    service_s: float = 1.0
+    dispatch: str = "watch"
+    ticker: str = "rate"
+    rate_per_s: float | None = None
+    pull_s: float = 0.5
+
+
+DEFAULT = (
+    *(Toy(f"scaling-{workers}", workers, count=workers * 40) for workers in (1, 3, 5, 10)),
+    *(Toy(f"scaling-{workers}-poll", workers, count=workers * 40, dispatch="poll") for workers in (1, 3, 5, 10)),
+    *(
+        Toy(f"scaling-poll-{round(service * 100):03}-{ticker}", service_s=service, dispatch="poll", ticker=ticker)
+        for ticker in ("rate", "delay")
+        for service in (0.95, 1.0, 1.05)
+    ),
+    Toy("latency-watch", count=200, service_s=0.05, rate_per_s=40.0),
+    Toy("latency-poll", count=200, service_s=0.05, rate_per_s=40.0, dispatch="poll"),
+    Toy("burst", count=600),
+    Toy("burst-short", count=2_000, service_s=0.0),
+)
+
+
+def trace(toy: Toy, rng: np.random.Generator, speed: float) -> pd.DataFrame:
+    """Every moment of every task; `speed` scales the overheads, to tell one world from the other."""
+
+    def noise(mean: float) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.asarray(rng.lognormal(math.log(mean * speed), 0.4, toy.count))
+
+    intended = np.arange(toy.count) / toy.rate_per_s if toy.rate_per_s else np.zeros(toy.count)
+    submitted = intended + noise(0.0002)
+    enqueued = submitted + noise(0.002) + (0 if toy.rate_per_s else np.arange(toy.count) * 2e-5)
+    scheduler_tick = 0.1 if toy.dispatch == "poll" else 0.0
+    assign_sent = enqueued + noise(0.0004) + scheduler_tick * rng.random(toy.count)
+    assigned = assign_sent + noise(0.002)
+    period = toy.pull_s if toy.ticker == "rate" else toy.pull_s + 0.004
+    free = [(0.0, slot) for slot in range(toy.workers * toy.slots)]
+    received, started, finished = (np.zeros(toy.count) for _ in range(3))
+    lags = noise(0.0008)
+    for index in range(toy.count):
+        at, slot = heapq.heappop(free)
+        arrives = assigned[index] + lags[index]
+        if toy.dispatch == "poll":
+            arrives = math.ceil(max(arrives, at) / period) * period + lags[index]
+        received[index] = arrives
+        started[index] = max(arrives, at) + 0.0002 * speed
+        finished[index] = started[index] + toy.service_s + lags[index] * 0.1 + 0.0005
+        heapq.heappush(free, (finished[index], slot))
+    committed = finished + noise(0.002)
+    columns = (
+        intended, submitted, enqueued, assign_sent, assigned, received, started, finished, committed,
+        committed + noise(0.001),
+    )  # fmt: skip
+    frame = pd.DataFrame(dict(zip(MOMENTS, columns, strict=True)))
+    frame.insert(0, "id", [f"task-{index:06}" for index in range(toy.count)])
+    frame.insert(1, "index", range(toy.count))
+    frame.insert(2, "attempt", 1)
+    frame.insert(3, "outcome", "done")
+    return frame
+
+
+def figures(frame: pd.DataFrame, toy: Toy) -> dict[str, Any]:
+    """The bare values of one repetition."""
+    span = frame["observed"].max() - frame["intended"].min()
+    commits = np.sort(frame["committed"].to_numpy())
+    low, high = commits[int(0.1 * len(commits))], commits[int(0.9 * len(commits))]
+    steady = 0.8 * len(commits) / max(high - low, 1e-9)
+    stages = {
+        stage: frame[end] - frame[start] for stage, start, end in zip(STAGES, MOMENTS, MOMENTS[1:], strict=False)
+    }
+    stages["dispatch"] = frame["started"] - frame["submitted"]
+    stages["total"] = frame["observed"] - frame["intended"]
+    stages["overhead"] = stages["total"] - stages["execution"]
+    return {
+        "throughput_per_s": len(frame) / span,
+        "steady_throughput_per_s": steady,
+        "makespan_s": span,
+        "slot_efficiency": steady * toy.service_s / (toy.workers * toy.slots),
+        "cpu_s_per_1000": 0.31,
+        "latency_s": {
+            stage: {"mean": values.mean(), **{f"p{q}": values.quantile(q / 100) for q in (50, 95, 99)}}
+            for stage, values in stages.items()
+        },
+    }
+
+
+def summary(parts: list[Any]) -> Any:
+    """The same structure with {"value", "low", "high", "n"} at the leaves."""
+    if isinstance(parts[0], dict):
+        return {key: summary([part[key] for part in parts]) for key in parts[0]}
+    mean, n = float(np.mean(parts)), len(parts)
+    half = None if n == 1 else float(stats.t.ppf(0.975, n - 1) * np.std(parts, ddof=1) / math.sqrt(n))
+    return {"value": mean, "low": None if half is None else mean - half,
+            "high": None if half is None else mean + half, "n": n}  # fmt: skip
+
+
+def scenario_toml(toy: Toy) -> str:
+    arrivals = f'{{process = "constant", rate_per_s = {toy.rate_per_s}}}' if toy.rate_per_s else '{process = "burst"}'
+    return f"""name = "{toy.name}"
+claims = ["SCA-1"]
+[topology]
+schedulers = 1
+workers = {toy.workers}
+slots = {toy.slots}
+dispatch = "{toy.dispatch}"
+ticker = "{toy.ticker}"
+worker_poll_interval_s = {toy.pull_s}
+[workload]
+count = {toy.count}
+arrivals = {arrivals}
+service = {{distribution = "constant", value_s = {toy.service_s}}}
+[measure]
+warmup_s = 0.0
+"""
+
+
+def write_scenario(root: Path, toy: Toy, repetitions: int, seed: int) -> None:
+    """One scenario folder with both worlds."""
+    summaries: dict[str, Any] = {"scenario": toy.name}
+    for world, speed in (("real", 1.0), ("sim", 0.93)):
+        values = []
+        for repetition in range(repetitions):
+            rng = np.random.default_rng([seed, repetition, world == "sim", *map(ord, toy.name)])
+            frame = trace(toy, rng, speed)
+            folder = root / toy.name / world / str(repetition)
+            folder.mkdir(parents=True)
+            frame.to_parquet(folder / "trace.parquet")
+            times = np.linspace(0, float(frame["observed"].max()), 5)
+            pd.DataFrame(
+                [
+                    (time, component, 0.1 + index * 0.05 * time, 4e7 + 1e6 * index)
+                    for index, component in enumerate(["etcd-1", "scheduler-1", "worker-1", "worker-2"])
+                    for time in times
+                ],
+                columns=["time_s", "component", "cpu_s", "rss_bytes"],
+            ).to_parquet(folder / "resources.parquet")
+            (folder / "environment.json").write_text(json.dumps({"started_at": "2026-03-04T05:06:07+00:00"}))
+            (folder / "scenario.toml").write_text(scenario_toml(toy))
+            values.append(figures(frame, toy))
+        counts = {"submitted": toy.count * repetitions, "completed": toy.count * repetitions}
+        summaries[world] = summary(values) | counts | {"lost": 0, "executed_twice": 0, "committed_twice": 0}
+    (root / toy.name / "scenario.toml").write_text(scenario_toml(toy))
+    (root / toy.name / "metrics.json").write_text(json.dumps(summaries))
+
+
+CLAIMS = [
+    {"id": "THR-1", "section": "2.1", "claim": "1 scheduler, 1 worker x 10 slots, `echo` of 1 s: about 10 tasks/s",
+     "measured": {"value": 9.9123456789012, "low": 9.87, "high": 9.93, "n": 3, "unit": "tasks/s"},
+     "predicted": 9.9387654321, "verdict": "holds", "condition": "", "evidence": "scaling-1/metrics.json"},
+    {"id": "SCA-1", "section": "3.1", "claim": "1/3/5/10 workers x 10: about 10/30/50/100 tasks/s, \"linear\" | <b>",
+     "measured": "poll: 6.65/20/33.2/66.5, watch: 9.9/29.7/49.5/98.9 tasks/s", "predicted": None,
+     "verdict": "holds only if", "condition": "tasks are shorter than two ticks, or dispatch is by watch",
+     "evidence": ["scaling-10/metrics.json", "scaling-10-poll/real/0/trace.parquet"]},
+    {"id": "LAT-1", "section": "4.1", "claim": "enqueue 1 to 5 ms", "measured": "2.1 ms", "predicted": "2.0 ms",
+     "verdict": "does not hold", "condition": None, "evidence": "latency-watch/metrics.json"},
+]  # fmt: skip
+
+
+def write_runs(
+    root: Path, toys: tuple[Toy, ...] = DEFAULT, *, repetitions: int = 2, seed: int = 1, durable: bool = True
+) -> Path:
+    """A whole root folder; the same arguments give the same files."""
+    for toy in toys:
+        write_scenario(root, toy, repetitions, seed)
+    etcd = {"version": "3.4.23", "origin": "PATH", "durable": durable}
+    environment = {
+        "date": "2026-03-04T05:06:07+00:00", "commit": "0123456789abcdef0123", "cpu_count": 2, "memory_bytes": 8 << 30,
+        "python": "3.11.2", "etcd": etcd if durable else etcd | {"warning": "3.5.1 acknowledges before the fsync"},
+        "packages": {"numpy": "2.4.0", "grpcio": "1.70.0"}, "load_average": [0.123456789, 0.2, 0.3],
+    }  # fmt: skip
+    calibration = {
+        "etcd.fsync_s": {"value": 0.00123456789, "unit": "s", "source": "micro-measurement", "when": "2026-03-04"},
+        "cpu.decide_s": {"value": 1.2e-5, "unit": "s", "source": "micro-measurement", "when": "2026-03-04"},
+    }
+    for name, value in (("environment", environment), ("claims", CLAIMS), ("calibration", calibration)):
+        (root / f"{name}.json").write_text(json.dumps(value))
+    return root
