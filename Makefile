@@ -1,0 +1,40 @@
+# Everything a person types. Needs python3 (3.11 or newer) and make; the rest is fetched into .venv and .tools.
+.DEFAULT_GOAL := help
+.PHONY: help setup report test bench lint format pins clean
+
+PYTHON ?= python3
+BIN := .venv/bin
+CODE := core sim experiments reports tests
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' Makefile | expand -t 14
+
+setup:  ## install what is needed into .venv and .tools (the other targets do this by themselves)
+	@$(PYTHON) .ci/bootstrap
+
+report: setup  ## run the experiments, real and simulated (quick profile), and write the report to reports/latest
+	@$(BIN)/python -m experiments.report
+
+test: lint  ## lint, check types and import contracts, run all tests and notebooks against a real etcd
+	@$(BIN)/mypy $(CODE)
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/python -m pytest --benchmark-skip --nbmake tests notebooks
+
+bench: setup  ## run the benchmarks (minutes; want a quiet machine)
+	@$(BIN)/python -m pytest --benchmark-only --timeout=600 tests/bench
+
+lint: setup  ## check style and formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup  ## fix style and formatting where a tool can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+pins: setup  ## renew the pinned versions in .ci/requirements*.txt from pyproject.toml
+	@$(PYTHON) .ci/bootstrap --renew-pins
+
+clean:  ## remove everything that was installed or generated
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks \
+		build dist *.egg-info reports/latest
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
