@@ -1,0 +1,23 @@
+# One image for every Tandem process; the command says which.
+FROM python:3.11-slim
+
+WORKDIR /opt/tandem
+RUN python -m venv .venv
+ENV PATH=/opt/tandem/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+
+# Packages first: they change less often than the code.
+COPY .ci/requirements.txt .ci/
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r .ci/requirements.txt
+
+COPY pyproject.toml README.md LICENSE ./
+COPY core core
+COPY sim sim
+COPY experiments experiments
+COPY reports reports
+RUN pip install --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation --editable .
+
+RUN useradd --system --no-create-home tandem
+USER tandem
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["tandem"]
+CMD ["--help"]
