@@ -1,0 +1,281 @@
+"""Verdicts: what the source claims, what was measured, what the model says, and whether the claim holds.
+
+`claims.toml` holds the claims, the functions here one rule each. A rule reads the summaries (`<scenario>/metrics.json`)
+in a folder of runs. "About" in the source is read as within 10 %. Where the source's own dispatch (polling)
+and ours (watches) disagree, the verdict is "holds only if", with the condition.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from experiments import metrics
+
+CLAIMS = Path(__file__).with_name("claims.toml")
+FILE = "claims.json"
+
+ABOUT = 0.10
+"""The source rounds to "about"; its figures are bounds that no real system reaches exactly."""
+POLL_SLACK_S = 0.010
+"""A tick is late by the time that the poll itself takes (list, transaction): a few ms."""
+HOLDS, FAILS, NOT_RUN = "holds", "does not hold", "not run"
+
+SLOTS_PER_WORKER = 10
+
+
+class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    id: str
+    section: str
+    statement: str
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """One row of the claims table. `verdict`: holds, does not hold, "holds only if ..." or not run."""
+
+    id: str
+    section: str
+    claim: str
+    measured: str
+    predicted: str
+    verdict: str
+    evidence: list[str]
+    """Run directories, relative to the folder of runs."""
+
+
+@dataclass(slots=True)
+class Runs:
+    """The summaries in a folder; remembers which were used."""
+
+    root: Path
+    used: list[str] = field(default_factory=list)
+    _summaries: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def figure(self, scenario: str, key: str, world: str = "real") -> dict[str, Any] | int | None:
+        """A figure or count by its dotted key; None where it was not measured."""
+        if scenario not in self._summaries:
+            path = self.root / scenario / "metrics.json"
+            self._summaries[scenario] = metrics.read(path) if path.is_file() else {}
+        node: Any = self._summaries[scenario].get(world)
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        if node is not None and scenario not in self.used:
+            self.used.append(scenario)
+        found: dict[str, Any] | int | None = node
+        return found
+
+    def value(self, scenario: str, key: str, world: str = "real") -> float | None:
+        node = self.figure(scenario, key, world)
+        return node["value"] if isinstance(node, dict) else node
+
+    def text(self, scenario: str, key: str, unit: str, world: str = "real") -> str:
+        """The figure for people, with its interval and n; "" where there is none. Unit "ms" converts from seconds."""
+        node = self.figure(scenario, key, world)
+        if not isinstance(node, dict) or node["value"] is None:
+            return ""
+        scale, digits = (1000.0, 2) if unit == "ms" else (1.0, 1)
+        shown = [
+            None if node[part] is None else f"{node[part] * scale:.{digits}f}" for part in ("value", "low", "high")
+        ]
+        interval = f"{shown[1]} to {shown[2]}, " if shown[1] is not None else ""
+        return f"{shown[0]} {unit} ({interval}n = {node['n']})"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    verdict: str
+    measured: str = ""
+    predicted: str = ""
+
+
+Rule = Callable[[Runs], Finding]
+
+
+def only_if(condition: str) -> str:
+    return f"holds only if {condition}"
+
+
+def evaluate(root: Path) -> list[Verdict]:
+    """Every claim, in the order of claims.toml, judged by the runs under `root`."""
+    verdicts = []
+    for claim in load():
+        runs = Runs(root)
+        finding = RULES[claim.id](runs)
+        evidence = runs.used if finding.verdict != NOT_RUN else []
+        verdicts.append(
+            Verdict(
+                id=claim.id,
+                section=claim.section,
+                claim=claim.statement,
+                measured=finding.measured,
+                predicted=finding.predicted,
+                verdict=finding.verdict,
+                evidence=evidence,
+            )
+        )
+    return verdicts
+
+
+def load() -> list[Claim]:
+    return msgspec.toml.decode(CLAIMS.read_bytes(), type=dict[str, list[Claim]])["claim"]
+
+
+def write(root: Path) -> Path:
+    """Judge the runs under `root` and write `claims.json` there."""
+    path = root / FILE
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(evaluate(root)), indent=2) + b"\n")
+    return path
+
+
+# --- rules -------------------------------------------------------------------------------------------------------
+
+STEADY = "steady_throughput_per_s"
+POLLED = "scaling-3-poll"
+WATCHED = {1: "scaling-1", 3: "scaling-3", 5: "scaling-5", 10: "scaling-10"}
+PER_SECOND = "tasks/s"
+
+
+def _about(value: float | None, expected: float) -> bool:
+    return value is not None and abs(value - expected) <= ABOUT * expected
+
+
+def _join(parts: Sequence[str]) -> str:
+    return "; ".join(part for part in parts if part)
+
+
+def _both_modes(runs: Runs, workers: Sequence[int]) -> str:
+    """Verdict on "about 10 tasks/s for each worker of 10 slots", in watch mode and, where it was run, by polling."""
+    watch = [_about(runs.value(WATCHED[count], STEADY), SLOTS_PER_WORKER * count) for count in workers]
+    polled = runs.value(POLLED, STEADY)
+    poll = polled is None or _about(polled, SLOTS_PER_WORKER * 3)
+    if all(watch) and poll:
+        return HOLDS
+    if all(watch):
+        return only_if(
+            "tasks are dispatched by watch, or end before a pull: with pulls at fixed 0.5 s ticks a task of 1 s "
+            "misses its tick and holds the slot for 1.5 s"
+        )
+    return only_if("tasks are dispatched by polling") if poll and polled is not None else FAILS
+
+
+def _throughputs(runs: Runs, workers: Sequence[int], world: str) -> str:
+    parts = []
+    for count in workers:
+        text = runs.text(WATCHED[count], STEADY, PER_SECOND, world)
+        parts.append(f"{count} x 10 by watch: {text}" if text else "")
+    for scenario, what in (
+        (POLLED, "3 x 10 by polling"),
+        ("scaling-3-poll-095", "0.95 s tasks by polling"),
+        ("scaling-3-poll-delay", "by polling with a fixed delay"),
+    ):
+        text = runs.text(scenario, STEADY, PER_SECOND, world)
+        parts.append(f"{what}: {text}" if text else "")
+    return _join(parts)
+
+
+def _scaling(workers: Sequence[int], extra: Callable[[Runs, str], str]) -> Rule:
+    def rule(runs: Runs) -> Finding:
+        if any(runs.value(WATCHED[count], STEADY) is None for count in workers):
+            return Finding(NOT_RUN)
+        measured, predicted = (
+            _join([_throughputs(runs, workers, world), extra(runs, world)]) for world in ("real", "sim")
+        )
+        return Finding(_both_modes(runs, workers), measured, predicted)
+
+    return rule
+
+
+def _task_latency(runs: Runs, world: str) -> str:
+    text = runs.text("latency-poll", "latency_s.overhead.mean", "ms", world)
+    return f"mean latency of an unqueued task beyond its execution, by polling: {text}" if text else ""
+
+
+def _assignment_latency(runs: Runs, world: str) -> str:
+    parts = []
+    for scenario, mode in (("latency-poll", "polling"), ("latency-watch", "watch")):
+        text = runs.text(scenario, "latency_s.ready_wait.mean", "ms", world)
+        parts.append(f"mean wait for an assignment by {mode}: {text}" if text else "")
+    return _join(parts)
+
+
+def _call(stage: str) -> Rule:
+    """Judge "1 to 5 ms" for one call: faster than 1 ms is no objection."""
+
+    def rule(runs: Runs) -> Finding:
+        p50, p95 = (runs.value("latency-watch", f"latency_s.{stage}.{q}") for q in ("p50", "p95"))
+        if p50 is None or p95 is None:
+            return Finding(NOT_RUN)
+        slow = only_if("the typical task is meant: more than 5 % take longer than 5 ms") if p50 <= 0.005 else FAILS
+        return Finding(HOLDS if p95 <= 0.005 else slow, *_quantiles(runs, "latency-watch", stage))
+
+    return rule
+
+
+def _quantiles(runs: Runs, scenario: str, stage: str) -> tuple[str, str]:
+    def of(world: str) -> str:
+        parts = [(q, runs.text(scenario, f"latency_s.{stage}.{q}", "ms", world)) for q in ("p50", "p95")]
+        return _join([f"{q} {text}" if text else "" for q, text in parts])
+
+    return of("real"), of("sim")
+
+
+def _poll_wait(stage: str, interval_s: float) -> Rule:
+    def rule(runs: Runs) -> Finding:
+        p95 = runs.value("latency-poll", f"latency_s.{stage}.p95")
+        if p95 is None:
+            return Finding(NOT_RUN)
+        watch = runs.text("latency-watch", f"latency_s.{stage}.p50", "ms")
+        measured, predicted = _quantiles(runs, "latency-poll", stage)
+        measured = _join([f"by polling {measured}", f"by watch p50 {watch}" if watch else ""])
+        return Finding(HOLDS if p95 <= interval_s + POLL_SLACK_S else FAILS, measured, predicted)
+
+    return rule
+
+
+def _overhead(runs: Runs) -> Finding:
+    key = "latency_s.overhead.mean"
+    poll, watch = runs.value("latency-poll", key), runs.value("latency-watch", key)
+    if poll is None:
+        return Finding(NOT_RUN)
+    texts = []
+    for world in ("real", "sim"):
+        pairs = [(mode, runs.text(f"latency-{mode}", key, "ms", world)) for mode in ("poll", "watch")]
+        texts.append(_join([f"mean by {mode} {text}" if text else "" for mode, text in pairs]))
+    if not 0.1 <= poll <= 1.0:
+        return Finding(FAILS, *texts)
+    faster = watch is not None and watch < 0.1
+    return Finding(only_if("tasks wait for polls; by watch it is far less") if faster else HOLDS, *texts)
+
+
+def _burst(runs: Runs) -> Finding:
+    submitted, completed, lost = (runs.value("burst", key) for key in ("submitted", "completed", "lost"))
+    span = runs.figure("burst", "makespan_s")
+    if submitted is None or completed is None or not isinstance(span, dict):
+        return Finding(NOT_RUN)
+
+    def text(world: str) -> str:
+        makespan = runs.text("burst", "makespan_s", "s", world)
+        short = runs.text("burst-short", "throughput_per_s", PER_SECOND, world)
+        return _join(
+            [f"drained in {makespan}" if makespan else "", f"tasks without duration: {short}" if short else ""]
+        )
+
+    each = round(submitted / span["n"]) if span["n"] else 0
+    measured = f"{completed:.0f} of {submitted:.0f} completed ({each} at once), {lost:.0f} lost; {text('real')}"
+    drained = completed == submitted and lost == 0
+    return Finding(HOLDS if drained else FAILS, measured, text("sim"))
+
+
+RULES: dict[str, Rule] = {
+    "THR-1": _scaling([1], _task_latency),
+    "THR-2": _scaling([3], _assignment_latency),
+    "SCA-1": _scaling([1, 3, 5, 10], lambda _runs, _world: ""),
+    "LAT-1": _call("enqueue"),
+    "LAT-2": _poll_wait("ready_wait", 0.1),
+    "LAT-3": _call("assign"),
+    "LAT-4": _poll_wait("pull", 0.5),
+    "LAT-5": _overhead,
+    "BUR-1": _burst,
+}

@@ -1,0 +1,174 @@
+"""Figures of a run (`metrics.json`): of one repetition, and of all of them with intervals.
+
+    {"real": {"throughput_per_s": {"value", "low", "high", "n"}, ..., "submitted": 300, ...}, "sim": {...}}
+
+`low` and `high` bound the 95 % confidence interval of the mean over repetitions (Student's t: few repetitions, roughly
+symmetric means); with one repetition they are null. A figure that does not exist in a run (nothing completed, no
+slots to be efficient with) has the value null and n 0. Counts are plain integers, summed over the repetitions.
+
+What is cut: latencies leave out tasks due before `warmup_s`; the steady figures run from 10 % to 90 % of the commits,
+which cuts the filling and the draining of the system.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from experiments.trace import STAGES, stages
+
+CONFIDENCE = 0.95
+STEADY_FROM, STEADY_TO = 0.1, 0.9
+MIN_STEADY_COMMITS = 10
+"""With fewer commits, 10 % of them is no whole task."""
+
+LATENCIES = (*STAGES, "dispatch", "overhead", "total")
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+COUNTS = ("submitted", "completed", "lost", "executed_twice", "committed_twice")
+KINDS = ("client", "scheduler", "worker", "etcd")
+"""Whose resources are told apart: the part of a component's name before the dash."""
+
+RESOURCE_COLUMNS = ("time_s", "component", "cpu_s", "rss_bytes")
+"""Samples: seconds from the start, name, CPU seconds used so far (its restarts included), resident memory."""
+
+Values = dict[str, Any]
+"""Figures of one repetition: nested dicts of floats (None: does not exist) and, for the counts, integers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What became of the tasks. `lost`: acknowledged, but neither ended nor waiting anywhere."""
+
+    submitted: int
+    lost: int
+    executed_twice: int
+    committed_twice: int
+
+
+def of_repetition(
+    trace: pd.DataFrame, resources: pd.DataFrame, counts: Counts, *, slots: int, warmup_s: float = 0.0
+) -> Values:
+    """The figures of one run; `slots` is the number in the whole system."""
+    final = trace[trace["final"]]
+    done = final[final["outcome"].isin(["succeeded", "failed"])]
+    span_s = _span(done)
+    throughput, efficiency = _steady(done, slots)
+    return {
+        "throughput_per_s": _ratio(len(done), span_s),
+        "steady_throughput_per_s": throughput,
+        "slot_efficiency": efficiency,
+        "makespan_s": span_s,
+        "latency_s": _latencies(done[done["intended"] >= warmup_s]),
+        **_resources(resources, len(done)),
+        "submitted": counts.submitted,
+        "completed": len(done),
+        "lost": counts.lost,
+        "executed_twice": counts.executed_twice,
+        "committed_twice": counts.committed_twice,
+    }
+
+
+def _span(done: pd.DataFrame) -> float | None:
+    """From the first task due to the last one known to have ended."""
+    return _number(done["observed"].max() - done["intended"].min()) if len(done) else None
+
+
+def _steady(done: pd.DataFrame, slots: int) -> tuple[float | None, float | None]:
+    """Commits a second between 10 % and 90 % of the commits, and the share of the slots' time that this is worth.
+
+    The second figure is throughput / (slots / service time): the service times asked for of the tasks committed in
+    that window, over the slot seconds in it. 1 means that no slot ever waited.
+    """
+    ordered = done[done["committed"].notna()].sort_values(["committed", "index"], kind="stable")
+    if len(ordered) < MIN_STEADY_COMMITS:
+        return None, None
+    first, last = int(STEADY_FROM * len(ordered)), min(int(STEADY_TO * len(ordered)), len(ordered) - 1)
+    window_s = float(ordered["committed"].iloc[last] - ordered["committed"].iloc[first])
+    busy_s = float(ordered["service_s"].iloc[first + 1 : last + 1].sum())
+    return _ratio(last - first, window_s), _ratio(busy_s, slots * window_s) if busy_s else None
+
+
+def _latencies(done: pd.DataFrame) -> Values:
+    times = stages(done)
+    figures: Values = {}
+    for stage in LATENCIES:
+        values = times[stage].dropna().to_numpy()
+        figures[stage] = {"mean": _number(values.mean()) if len(values) else None}
+        for name, share in QUANTILES.items():
+            figures[stage][name] = _number(np.quantile(values, share)) if len(values) else None
+    return figures
+
+
+def _resources(resources: pd.DataFrame, completed: int) -> Values:
+    used: dict[str, float] = dict.fromkeys(KINDS, 0.0)
+    peak: dict[str, float] = dict.fromkeys(KINDS, 0.0)
+    for name, samples in resources.groupby("component", sort=True):
+        kind = str(name).partition("-")[0]
+        used[kind] = used.get(kind, 0.0) + float(samples["cpu_s"].max() - samples["cpu_s"].min())
+        peak[kind] = max(peak.get(kind, 0.0), float(samples["rss_bytes"].max()))
+    seen = len(resources) > 0
+    per_1000 = {kind: _ratio(seconds * 1000, completed) if seen else None for kind, seconds in used.items()}
+    return {
+        "cpu_s_per_1000": _ratio(sum(used.values()) * 1000, completed) if seen else None,
+        "cpu_s_per_1000_of": per_1000,
+        "rss_peak_mb_of": {kind: size / 1e6 if size else None for kind, size in peak.items()},
+    }
+
+
+def _ratio(over: float, under: float | None) -> float | None:
+    return _number(over / under) if under else None
+
+
+def _number(value: Any) -> float | None:
+    """JSON knows no NaN."""
+    return float(value) if np.isfinite(value) else None
+
+
+# --- over repetitions --------------------------------------------------------------------------------------------
+
+
+def figure(values: Sequence[float | None]) -> Values:
+    """Mean and its 95 % interval over those repetitions that have the figure."""
+    have: NDArray[np.float64] = np.array([value for value in values if value is not None], dtype=np.float64)
+    count = len(have)
+    if count == 0:
+        return {"value": None, "low": None, "high": None, "n": 0}
+    mean = float(have.mean())
+    if count == 1:
+        return {"value": mean, "low": None, "high": None, "n": 1}
+    half = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2) * have.std(ddof=1) / np.sqrt(count))
+    return {"value": mean, "low": mean - half, "high": mean + half, "n": count}
+
+
+def summarise(repetitions: Sequence[Values]) -> Values:
+    """One world's figures over its repetitions (at least one)."""
+    result: Values = {}
+    for key, value in repetitions[0].items():
+        column = [repetition[key] for repetition in repetitions]
+        if key in COUNTS:
+            result[key] = sum(column)
+        elif isinstance(value, dict):
+            result[key] = summarise(column)
+        else:
+            result[key] = figure(column)
+    return result
+
+
+def write(worlds: dict[str, Values], path: Path) -> None:
+    """`metrics.json`: summaries by world (`real`, `sim`)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(worlds), indent=2) + b"\n")
+
+
+def read(path: Path) -> dict[str, Values]:
+    """Raises ValueError, naming the file, where it is none of ours."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Any]])
+    except (OSError, msgspec.DecodeError) as error:
+        raise ValueError(f"{path}: {error}") from error
