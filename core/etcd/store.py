@@ -64,16 +64,17 @@ class ServerInfo(NamedTuple):
 class EtcdStore:
     """One etcd (cluster), seen through a namespace. Safe to use from many threads.
 
-    Raises ValueError where `endpoints` is not `host:port,...`. Connects when first used.
+    Every key of ours starts with the namespace and a slash. Connects when first used.
+    Raises ValueError where `endpoints` is not `host:port,...`.
     """
 
     def __init__(
         self, endpoints: str, namespace: str = DEFAULT_NAMESPACE, timeout_s: float = DEFAULT_TIMEOUT_S
     ) -> None:
         self.endpoints = endpoints
-        self.namespace = namespace
+        self.namespace = namespace if namespace.endswith("/") else namespace + "/"
         self.timeout_s = timeout_s
-        self.wire = Wire(namespace)
+        self.wire = Wire(self.namespace)
         self.channel = open_channel(parse_endpoints(endpoints))
         self._range = rpc_pb2_grpc.KVStub(self.channel).Range
         self._txn = self.channel.unary_unary(

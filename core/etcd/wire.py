@@ -55,6 +55,11 @@ def key_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def varint_field(number: int, value: int) -> bytes:
+    """One numeric field, for messages of which the generated stubs do not know every field."""
+    return _varint(number << 3) + _varint(value)
+
+
 class Wire:
     """Encoder and decoder for one namespace: its prefix is put before every key, and taken off again."""
 
