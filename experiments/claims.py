@@ -21,7 +21,7 @@ ABOUT = 0.10
 """The source rounds to "about"; its figures are bounds that no real system reaches exactly."""
 POLL_SLACK_S = 0.010
 """A tick is late by the time that the poll itself takes (list, transaction): a few ms."""
-HOLDS, FAILS, NOT_RUN = "holds", "does not hold", "not run"
+HOLDS, FAILS, ONLY_IF, NOT_RUN = "holds", "does not hold", "holds only if", "not run"
 
 SLOTS_PER_WORKER = 10
 
@@ -33,7 +33,7 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One row of the claims table. `verdict`: holds, does not hold, "holds only if ..." or not run."""
+    """One row of the claims table. `verdict`: holds, does not hold, holds only if (`condition` goes on) or not run."""
 
     id: str
     section: str
@@ -41,6 +41,7 @@ class Verdict(msgspec.Struct, frozen=True):
     measured: str
     predicted: str
     verdict: str
+    condition: str
     evidence: list[str]
     """Run directories, relative to the folder of runs."""
 
@@ -88,13 +89,17 @@ class Finding:
     verdict: str
     measured: str = ""
     predicted: str = ""
+    condition: str = ""
 
 
 Rule = Callable[[Runs], Finding]
 
 
-def only_if(condition: str) -> str:
-    return f"holds only if {condition}"
+def judge(holds: bool | str, measured: str, predicted: str) -> Finding:  # noqa: FBT001
+    """Holds, does not hold, or, given a condition, holds only if."""
+    if isinstance(holds, str):
+        return Finding(ONLY_IF, measured, predicted, holds)
+    return Finding(HOLDS if holds else FAILS, measured, predicted)
 
 
 def evaluate(root: Path) -> list[Verdict]:
@@ -112,6 +117,7 @@ def evaluate(root: Path) -> list[Verdict]:
                 measured=finding.measured,
                 predicted=finding.predicted,
                 verdict=finding.verdict,
+                condition=finding.condition,
                 evidence=evidence,
             )
         )
@@ -132,7 +138,7 @@ def write(root: Path) -> Path:
 # --- rules -------------------------------------------------------------------------------------------------------
 
 STEADY = "steady_throughput_per_s"
-POLLED = "scaling-3-poll"
+POLLED = "scaling-poll-100-rate"
 WATCHED = {1: "scaling-1", 3: "scaling-3", 5: "scaling-5", 10: "scaling-10"}
 PER_SECOND = "tasks/s"
 
@@ -145,19 +151,17 @@ def _join(parts: Sequence[str]) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _both_modes(runs: Runs, workers: Sequence[int]) -> str:
-    """Verdict on "about 10 tasks/s for each worker of 10 slots", in watch mode and, where it was run, by polling."""
-    watch = [_about(runs.value(WATCHED[count], STEADY), SLOTS_PER_WORKER * count) for count in workers]
+def _both_modes(runs: Runs, workers: Sequence[int]) -> bool | str:
+    """Whether it is "about 10 tasks/s for each worker of 10 slots", by watch and, where it was run, by polling."""
+    watch = all(_about(runs.value(WATCHED[count], STEADY), SLOTS_PER_WORKER * count) for count in workers)
     polled = runs.value(POLLED, STEADY)
     poll = polled is None or _about(polled, SLOTS_PER_WORKER * 3)
-    if all(watch) and poll:
-        return HOLDS
-    if all(watch):
-        return only_if(
+    if watch and not poll:
+        return (
             "tasks are dispatched by watch, or end before a pull: with pulls at fixed 0.5 s ticks a task of 1 s "
-            "misses its tick and holds the slot for 1.5 s"
+            "misses its tick and holds its slot for 1.5 s"
         )
-    return only_if("tasks are dispatched by polling") if poll and polled is not None else FAILS
+    return watch
 
 
 def _throughputs(runs: Runs, workers: Sequence[int], world: str) -> str:
@@ -167,8 +171,8 @@ def _throughputs(runs: Runs, workers: Sequence[int], world: str) -> str:
         parts.append(f"{count} x 10 by watch: {text}" if text else "")
     for scenario, what in (
         (POLLED, "3 x 10 by polling"),
-        ("scaling-3-poll-095", "0.95 s tasks by polling"),
-        ("scaling-3-poll-delay", "by polling with a fixed delay"),
+        ("scaling-poll-095-rate", "0.95 s tasks by polling"),
+        ("scaling-poll-100-delay", "by polling with a fixed delay"),
     ):
         text = runs.text(scenario, STEADY, PER_SECOND, world)
         parts.append(f"{what}: {text}" if text else "")
@@ -182,7 +186,7 @@ def _scaling(workers: Sequence[int], extra: Callable[[Runs, str], str]) -> Rule:
         measured, predicted = (
             _join([_throughputs(runs, workers, world), extra(runs, world)]) for world in ("real", "sim")
         )
-        return Finding(_both_modes(runs, workers), measured, predicted)
+        return judge(_both_modes(runs, workers), measured, predicted)
 
     return rule
 
@@ -207,8 +211,8 @@ def _call(stage: str) -> Rule:
         p50, p95 = (runs.value("latency-watch", f"latency_s.{stage}.{q}") for q in ("p50", "p95"))
         if p50 is None or p95 is None:
             return Finding(NOT_RUN)
-        slow = only_if("the typical task is meant: more than 5 % take longer than 5 ms") if p50 <= 0.005 else FAILS
-        return Finding(HOLDS if p95 <= 0.005 else slow, *_quantiles(runs, "latency-watch", stage))
+        typical = "the typical task is meant: more than 5 % take longer than 5 ms" if p50 <= 0.005 else False
+        return judge(p95 <= 0.005 or typical, *_quantiles(runs, "latency-watch", stage))
 
     return rule
 
@@ -229,7 +233,7 @@ def _poll_wait(stage: str, interval_s: float) -> Rule:
         watch = runs.text("latency-watch", f"latency_s.{stage}.p50", "ms")
         measured, predicted = _quantiles(runs, "latency-poll", stage)
         measured = _join([f"by polling {measured}", f"by watch p50 {watch}" if watch else ""])
-        return Finding(HOLDS if p95 <= interval_s + POLL_SLACK_S else FAILS, measured, predicted)
+        return judge(p95 <= interval_s + POLL_SLACK_S, measured, predicted)
 
     return rule
 
@@ -244,9 +248,9 @@ def _overhead(runs: Runs) -> Finding:
         pairs = [(mode, runs.text(f"latency-{mode}", key, "ms", world)) for mode in ("poll", "watch")]
         texts.append(_join([f"mean by {mode} {text}" if text else "" for mode, text in pairs]))
     if not 0.1 <= poll <= 1.0:
-        return Finding(FAILS, *texts)
+        return judge(False, *texts)  # noqa: FBT003
     faster = watch is not None and watch < 0.1
-    return Finding(only_if("tasks wait for polls; by watch it is far less") if faster else HOLDS, *texts)
+    return judge("tasks wait for polls; by watch it is far less" if faster else True, *texts)
 
 
 def _burst(runs: Runs) -> Finding:
@@ -264,8 +268,7 @@ def _burst(runs: Runs) -> Finding:
 
     each = round(submitted / span["n"]) if span["n"] else 0
     measured = f"{completed:.0f} of {submitted:.0f} completed ({each} at once), {lost:.0f} lost; {text('real')}"
-    drained = completed == submitted and lost == 0
-    return Finding(HOLDS if drained else FAILS, measured, text("sim"))
+    return judge(completed == submitted and lost == 0, measured, text("sim"))
 
 
 RULES: dict[str, Rule] = {

@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 GIT_TIMEOUT_S = 10.0
 
 DISTURBED_SHARE = 0.10
-"""A run is disturbed when processes that are not its own used more than this share of all cores while it ran. A tenth of
-two cores is what an idle desktop stays under, and as much as repetitions differ by without it."""
+"""A run is disturbed when processes not its own used more than this share of all cores meanwhile. An idle desktop
+stays under a tenth of two cores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def disturbance(before: Load, after: Load, own_cpu_s: float) -> dict[str, Any]:
         "load_average_after": list(after.load_average),
         "foreign_cores": round(foreign, 3),
         "disturbed": foreign > DISTURBED_SHARE * cores,
-        "disturbed_rule": f"other processes used more than {DISTURBED_SHARE:.0%} of the cores during the run",
+        "disturbance": f"other processes used {foreign:.2f} of {cores} cores (limit: {DISTURBED_SHARE:.0%} of them)",
     }
 
 
@@ -108,4 +108,4 @@ def _commit() -> dict[str, Any]:
         return done.stdout.strip() if done.returncode == 0 else None
 
     changes = git("status", "--porcelain", "--untracked-files=no")
-    return {"commit": git("rev-parse", "HEAD"), "uncommitted_changes": None if changes is None else bool(changes)}
+    return {"commit": git("rev-parse", "HEAD"), "dirty": None if changes is None else bool(changes)}

@@ -27,7 +27,7 @@ def latencies(**means: float) -> dict[str, Any]:
 def good(root: Path) -> None:
     for workers in (1, 3, 5, 10):
         run(root, f"scaling-{workers}", steady_throughput_per_s=fig(9.9 * workers))
-    run(root, "scaling-3-poll", steady_throughput_per_s=fig(20.0))
+    run(root, "scaling-poll-100-rate", steady_throughput_per_s=fig(20.0))
     run(root, "latency-watch", **latencies(enqueue=0.002, ready_wait=0.001, assign=0.004, pull=0.001, overhead=0.008))
     run(root, "latency-poll", **latencies(enqueue=0.002, ready_wait=0.05, assign=0.002, pull=0.25, overhead=0.31))
     run(root, "burst", submitted=2000, completed=2000, lost=0, makespan_s=fig(3.0))
@@ -58,13 +58,14 @@ def test_good_runs_hold_and_name_their_evidence(tmp_path: Path) -> None:
     got = verdicts(tmp_path)
     assert {one for one, each in got.items() if each.verdict == "holds"} == {"LAT-1", "LAT-2", "LAT-4", "BUR-1"}
     for one in ("THR-1", "THR-2", "SCA-1"):
-        assert got[one].verdict.startswith("holds only if tasks are dispatched by watch")
-    assert got["LAT-5"].verdict.startswith("holds only if tasks wait for polls")
-    assert got["LAT-3"].verdict.startswith("holds only if the typical task is meant")
+        assert got[one].verdict == "holds only if"
+        assert got[one].condition.startswith("tasks are dispatched by watch")
+    assert got["LAT-5"].condition.startswith("tasks wait for polls")
+    assert got["LAT-3"].condition.startswith("the typical task is meant")
     assert got["BUR-1"].measured.startswith(
         "2000 of 2000 completed (1000 at once), 0 lost; drained in 3.0 s (3.0 to 3.0"
     )
-    assert got["SCA-1"].evidence == ["scaling-1", "scaling-3", "scaling-5", "scaling-10", "scaling-3-poll"]
+    assert got["SCA-1"].evidence == ["scaling-1", "scaling-3", "scaling-5", "scaling-10", "scaling-poll-100-rate"]
     assert "99.0 tasks/s (98.0 to 100.0, n = 2)" in got["SCA-1"].measured
     assert got["SCA-1"].predicted == got["SCA-1"].measured
 
@@ -98,4 +99,4 @@ def test_claims_file_is_written_beside_the_runs(tmp_path: Path) -> None:
     good(tmp_path)
     written = json.loads(claims.write(tmp_path).read_text())
     assert [row["id"] for row in written] == [claim.id for claim in claims.load()]
-    assert set(written[0]) == {"id", "section", "claim", "measured", "predicted", "verdict", "evidence"}
+    assert set(written[0]) == {"id", "section", "claim", "measured", "predicted", "verdict", "condition", "evidence"}
