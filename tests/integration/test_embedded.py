@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -169,6 +168,7 @@ def test_nothing_survives_a_killed_parent(number: signal.Signals) -> None:
 
 def test_nothing_survives_ctrl_c() -> None:
     parent, children, directory = start_parent("hang")
+    assert os.getpgid(children[0].pid) != parent.pid  # the terminal's signal goes to us alone: we may still need etcd
     os.killpg(parent.pid, signal.SIGINT)  # what a terminal does
     _, errors = parent.communicate(timeout=GONE_TIMEOUT_S)
     assert errors.rstrip().endswith("KeyboardInterrupt")
@@ -195,15 +195,16 @@ def test_a_killed_supervisor_takes_its_servers_along(durable_server: Server) -> 
     assert not server.directory.exists()
 
 
-def test_ports_taken_by_others_are_left_to_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        offers = [[taken.getsockname()[1], free_ports(1)[0]], free_ports(2)]
-        monkeypatch.setattr(embedded, "free_ports", lambda _: offers.pop(0))
-        with EmbeddedEtcd() as server:
-            assert not offers
-            port = int(server.endpoints[0].partition(":")[2])
-            assert listens(server.pid(), port)
-            assert port != taken.getsockname()[1]
+def test_ports_taken_by_others_are_left_to_them(etcd: EmbeddedEtcd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other is an etcd too, and healthy: it must not be mistaken for ours."""
+    taken = int(etcd.endpoints[0].partition(":")[2])
+    offers = [[taken, free_ports(1)[0]], free_ports(2)]
+    monkeypatch.setattr(embedded, "free_ports", lambda _: offers.pop(0))
+    with EmbeddedEtcd() as second:
+        assert not offers
+        assert set(second.endpoints).isdisjoint(etcd.endpoints)
+        assert listens(second.pid(), int(second.endpoints[0].partition(":")[2]))
+    assert etcd.running()
 
 
 def test_a_server_that_cannot_start_says_why(durable_server: Server, tmp_path: Path) -> None:
