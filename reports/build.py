@@ -26,8 +26,8 @@ def _latencies(scenarios: list[Scenario]) -> Callable[[], Figure]:
 
 def draw(runs: Runs, folder: Path) -> set[str]:
     """Write every figure that the runs have data for; returns their names."""
-    points = scaling.points(runs.select("scaling-", without="scaling-poll"))
-    polled = scaling.points(runs.select("scaling-poll"))
+    points = scaling.points(runs.scaling())
+    polled = scaling.points(runs.polling())
     delays = runs.select("latency")
     means = latency.stage_means(delays)
     bursts = [one for one in runs.select("burst") if any(next(one.traces(world), None) is not None for world in WORLDS)]
@@ -60,11 +60,12 @@ def compose(runs: Runs, figures: set[str]) -> str:
         finalize=escape,
         comment_start_string="{##",  # "{#" opens a label in pandoc's Markdown
         comment_end_string="##}",
+        keep_trailing_newline=True,
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701 - not HTML: `finalize` escapes for Markdown
     )
-    environment.tests["sampled"] = lambda one: next(one.resources("real"), None) is not None
+    environment.tests["sampled"] = lambda one: one.get("real", "cpu_s_per_1000") is not None
     environment.tests["unrepeated"] = lambda one: any(
         found.n == 1 for world in WORLDS if (found := one.get(world, "throughput_per_s"))
     )
@@ -82,8 +83,8 @@ def compose(runs: Runs, figures: set[str]) -> str:
         etcd=facts.etcd_of(runs),
         commit=facts.commit_of(runs),
         date=date.strftime("%Y-%m-%d %H:%M UTC") if date else "date unknown",
-        scaling=runs.select("scaling-", without="scaling-poll"),
-        polling=runs.select("scaling-poll"),
+        scaling=runs.scaling(),
+        polling=runs.polling(),
         latency=runs.select("latency"),
         burst=runs.select("burst"),
         both=[one for one in runs.scenarios.values() if one.has("real") and one.has("sim")],

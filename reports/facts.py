@@ -31,6 +31,7 @@ def first_of(facts: dict[str, Any], keys: tuple[str, ...]) -> Any:
 def date_of(runs: Runs) -> datetime | None:
     """When the runs were made: the newest date any environment.json states."""
     known = [runs.environment, *(facts for one in runs.scenarios.values() for facts in one.environments)]
+    known += [table for facts in known for table in facts.values() if isinstance(table, dict)]
     dates = [parse_date(facts[key]) for facts in known for key in DATE_KEYS if key in facts]
     return max((date for date in dates if date), default=None)
 
@@ -49,16 +50,14 @@ def build_timestamp(runs: Runs) -> int:
 
 
 def commit_of(runs: Runs) -> str | None:
-    """The commit the runs were made from, shortened to twelve digits."""
+    """The commit the runs were made from, twelve digits; a star says that files differed from it."""
     value = first_of(runs.environment, COMMIT_KEYS)
-    if isinstance(value, dict):
-        value = first_of(value, ("short", "sha", "hash", "id"))
     return None if value is None else str(value).removesuffix("-dirty")[:12] + ("*" if _dirty(runs) else "")
 
 
 def _dirty(runs: Runs) -> bool:
     value = first_of(runs.environment, COMMIT_KEYS)
-    return bool(runs.environment.get("dirty")) or str(value).endswith("-dirty")
+    return bool(runs.environment.get("uncommitted_changes")) or str(value).endswith("-dirty")
 
 
 def etcd_of(runs: Runs) -> dict[str, Any]:
@@ -68,7 +67,9 @@ def etcd_of(runs: Runs) -> dict[str, Any]:
 
 
 def _reason(facts: dict[str, Any]) -> str | None:
-    """Why a run counts as disturbed, as its environment.json says."""
+    """Why a run counts as disturbed, as its environment.json says: at the top or in one of its tables."""
+    tables = [facts, *(table for table in facts.values() if isinstance(table, dict))]
+    facts = next((table for table in tables if table.get("disturbed")), {})
     value = facts.get("disturbed")
     if not value:
         return None
@@ -76,7 +77,7 @@ def _reason(facts: dict[str, Any]) -> str | None:
         return "; ".join(str(item) for item in value)
     if isinstance(value, str):
         return value
-    return str(facts.get("disturbance") or "other work was running on the machine")
+    return str(facts.get("disturbed_rule") or "other work was running on the machine")
 
 
 def disturbed(scenarios: list[Scenario]) -> dict[str, str]:

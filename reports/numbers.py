@@ -12,6 +12,11 @@ DIGITS = 3
 """Significant digits; repetitions differ by more than the fourth."""
 
 
+SMALLEST_PLAIN = 1e-4
+"""Smaller numbers are written with a power of ten."""
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
 def decimals(value: float, digits: int = DIGITS) -> int:
     """Decimal places that show `value` with that many significant digits; negative: rounded to tens, hundreds."""
     return 0 if value == 0 else digits - 1 - math.floor(math.log10(abs(value)))
@@ -30,6 +35,9 @@ def number(value: float | None, digits: int = DIGITS) -> str:
         return MISSING
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
+    if 0 < abs(value) < SMALLEST_PLAIN:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa.replace('-', MINUS)} · 10{str(int(exponent)).translate(SUPERSCRIPT)}"
     # Rounding can carry (0.9996 -> 1.00), so the places are counted on the rounded value.
     rounded = float(f"{value:.{digits - 1}e}")
     return fixed(rounded, decimals(rounded, digits))
@@ -77,7 +85,7 @@ def percent(fraction: float | None) -> str:
 
 
 def signed_percent(fraction: float | None) -> str:
-    """A signed error: +0.4 %, −12.0 %."""
+    """A signed error: `+0.4 %`; a negative one starts with a minus sign, not a hyphen."""
     if fraction is None or math.isnan(fraction):
         return MISSING
     text = fixed(fraction * 100, 1)

@@ -160,6 +160,11 @@ class Scenario:
             raise ReportError(f"{self.path / 'metrics.json'}: {world}.{key}: {error}.") from error
         return estimate if estimate.value is not None and math.isfinite(estimate.value) else None
 
+    def parts(self, world: World, key: str) -> list[str]:
+        """The names below a key that holds figures by name, such as the components of `cpu_s_per_1000_of`."""
+        node = (self.metrics.get(world) or {}).get(key)
+        return [name for name in node if self.get(world, f"{key}.{name}")] if isinstance(node, dict) else []
+
     def repetitions(self, world: World) -> list[Path]:
         """The repetition folders of a world, in order."""
         folder = self.path / world
@@ -178,14 +183,10 @@ class Scenario:
         parts = []
         for trace in self.traces(world):
             kept = trace[trace["intended"] >= self.warmup_s]
+            if "final" in kept.columns:  # the attempt that ended the task, as in metrics.json
+                kept = kept[kept["final"].astype(bool)]
             parts.append((kept[end] - kept[start]).dropna())
         return pd.concat(parts, ignore_index=True) if parts else pd.Series(dtype="float64")
-
-    def resources(self, world: World) -> Iterator[pd.DataFrame]:
-        """The resource samples of each repetition that has them: time_s, component, cpu_s (cumulative), rss_bytes."""
-        for folder in self.repetitions(world):
-            if (folder / "resources.parquet").is_file():
-                yield read_table(folder / "resources.parquet", ("time_s", "component", "cpu_s", "rss_bytes"))
 
     @cached_property
     def environments(self) -> list[dict[str, Any]]:
@@ -204,17 +205,29 @@ class Runs:
     environment: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
 
-    def select(self, prefix: str, *, without: str | None = None) -> list[Scenario]:
-        """The scenarios whose name starts with `prefix` (and not with `without`), in natural order."""
-        return [
-            scenario
-            for name, scenario in self.scenarios.items()
-            if name.startswith(prefix) and not (without and name.startswith(without))
-        ]
+    def select(self, prefix: str) -> list[Scenario]:
+        """The scenarios whose name starts with `prefix`, in natural order."""
+        return [scenario for name, scenario in self.scenarios.items() if name.startswith(prefix)]
+
+    def scaling(self) -> list[Scenario]:
+        """The scaling scenarios that differ in workers and dispatch only: the commonest service time, no odd ticker."""
+        found = [one for one in self.select("scaling") if one.service_s]
+        service = _commonest([one.service_s for one in found if one.dispatch == "watch"] or [1.0])
+        return [one for one in found if one.service_s == service and (one.dispatch == "watch" or one.ticker == "rate")]
+
+    def polling(self) -> list[Scenario]:
+        """The polling scenarios that differ in service time and ticker: the commonest number of workers."""
+        found = [one for one in self.select("scaling") if one.dispatch == "poll" and one.service_s]
+        workers = _commonest([one.workers for one in found])
+        return [one for one in found if one.workers == workers]
 
 
-def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (0, part) for part in name.split("-")]
+def _commonest(values: list[Any]) -> Any:
+    return max(values, key=lambda value: (values.count(value), -value), default=None)
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in name.split("-")]
 
 
 def load_scenario(path: Path) -> Scenario:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import pandas as pd
 
 from reports.markdown import Md, code, escape, table
 from reports.numbers import (
     MISSING,
     error_of,
+    fixed,
     integer,
     interval,
     milliseconds,
@@ -18,6 +18,7 @@ from reports.numbers import (
     percent,
     signed_percent,
     spread_of,
+    value_of,
 )
 from reports.runs import STAGES, WORLD_NAMES, WORLDS, Estimate, Runs, Scenario, World
 
@@ -34,28 +35,33 @@ VERDICT_CLASSES = (
     ("contradicted", "fails"),
 )
 MAX_ENVIRONMENT_CHARS = 240
+TIMES = "\N{MULTIPLICATION SIGN}"
 NBSP_THIN = "\N{NARROW NO-BREAK SPACE}"
 
 
 def throughput_of(scenario: Scenario, world: World) -> Estimate | None:
-    """The steady throughput (10 % to 90 % of the commits), or the whole run's where that is not given."""
-    return scenario.get(world, STEADY) or scenario.get(world, "throughput_per_s")
+    """The whole run's throughput, which no queue can bring above the slot bound.
+
+    The steady one can exceed it: tasks of equal length finish in waves, and a cut between waves counts one too many.
+    """
+    return scenario.get(world, "throughput_per_s") or scenario.get(world, STEADY)
 
 
 def scaling(scenarios: Sequence[Scenario], caption: str) -> Md:
-    """Throughput, bound and share of the bound for each scenario, real and model."""
+    """Throughput, bounds and share of the slot bound for each scenario, real and model."""
     rows = []
     for scenario in scenarios:
         real, sim = (throughput_of(scenario, world) for world in WORLDS)
         bound = scenario.slot_bound_per_s
         share = real.value / bound if real and real.value and bound else None
         rows.append(
-            [code(scenario.name), f"{scenario.workers} × {scenario.slots}", number(bound),
+            [code(scenario.name), f"{scenario.workers} {TIMES} {scenario.slots}", number(bound),
              number(scenario.tick_bound_per_s), interval(real), interval(sim), percent(share),
-             signed_percent(error_of(real, sim))]
+             signed_percent(error_of(real, sim)), value_of(scenario.get("real", STEADY))]
         )  # fmt: skip
-    header = ["scenario", "workers × slots", "slot bound", "tick bound", "real", "model", "real / bound", "model error"]
-    return table("scaling", caption, header, rows, "lcrrrrrr", small=True)
+    header = ["scenario", f"W {TIMES} C", "slot bound", "tick bound", "real", "model", "real / bound", "model error",
+              "steady, real"]  # fmt: skip
+    return table("scaling", caption, header, rows, "lcrrrrrrr", small=True)
 
 
 def polling(scenarios: Sequence[Scenario], caption: str) -> Md:
@@ -124,61 +130,49 @@ def fidelity(scenarios: Sequence[Scenario], caption: str) -> Md:
             real = scenario.get("real", key)
             error = signed_percent(error_of(real, scenario.get("sim", key)))
             spread = spread_of(real)
-            cells.append(error if spread is None or error == MISSING else f"{error} (±{number(spread * 100, 2)})")
+            cells.append(error if spread is None or error == MISSING else f"{error} (±{fixed(spread * 100, 1)})")
         rows.append([code(scenario.name), *cells])
     header = ["scenario", *(name for name, _ in FIDELITY)]
     return table("fidelity", caption, header, rows, "l" + "r" * len(FIDELITY), small=True)
 
 
-def _family(component: str) -> str:
-    head, _, tail = component.rpartition("-")
-    return head if head and tail.isdigit() else component
-
-
-def component_use(scenario: Scenario, world: World) -> pd.DataFrame:
-    """CPU seconds per 1,000 completed tasks and peak resident bytes for each kind of component, mean over repetitions.
-
-    `cpu_s` is cumulative per process; several processes of one kind are added, their memory is the largest one's.
-    """
-    parts = []
-    metrics = scenario.metrics.get(world) or {}
-    completed = float(metrics.get("completed") or 0)
-    folders = max(len(scenario.repetitions(world)), 1)
-    for samples in scenario.resources(world):
-        each = samples.groupby("component").agg(low=("cpu_s", "min"), high=("cpu_s", "max"), rss=("rss_bytes", "max"))
-        each["cpu_s"] = each["high"] - each["low"]
-        parts.append(each.groupby(_family).agg(cpu_s=("cpu_s", "sum"), rss_bytes=("rss", "max"), count=("rss", "size")))
-    if not parts:
-        return pd.DataFrame(columns=["cpu_s_per_1000", "rss_bytes", "count"])
-    mean = pd.concat(parts).groupby(level=0).mean()
-    # `completed` counts all repetitions of the summary; the samples are of one repetition each.
-    mean["cpu_s_per_1000"] = mean["cpu_s"] / (completed / folders) * 1000 if completed else float("nan")
-    return mean[["cpu_s_per_1000", "rss_bytes", "count"]]
+def _components(scenarios: Sequence[Scenario], key: str) -> list[str]:
+    return list(dict.fromkeys(part for one in scenarios for world in WORLDS for part in one.parts(world, key)))
 
 
 def resources(scenarios: Sequence[Scenario], caption: str) -> Md:
-    """CPU and memory of each kind of component of the real system, the CPU of the model beside it."""
+    """CPU seconds per 1,000 tasks of each kind of component, real / model, and their sum with its interval."""
+    kinds = _components(scenarios, "cpu_s_per_1000_of")
     rows: list[list[Any]] = []
-    for scenario in scenarios:
-        real, sim = (component_use(scenario, world) for world in WORLDS)
-        for component, use in real.iterrows():
-            modelled = sim["cpu_s_per_1000"].get(component) if len(sim) else None
-            rows.append(
-                [code(scenario.name), str(component), f"{use['count']:.0f}", number(use["cpu_s_per_1000"]),
-                 number(None if modelled is None else float(modelled)), number(use["rss_bytes"] / 2**20)]
-            )  # fmt: skip
-        total = [interval(scenario.get(world, "cpu_s_per_1000")) for world in WORLDS]
-        if any(cell != MISSING for cell in total):
-            rows.append([code(scenario.name), Md("*all*"), "", *total, MISSING])
-    header = ["scenario", "component", "processes", "CPU s, real", "CPU s, model", "peak RSS (MiB)"]
-    return table("resources", caption, header, rows, "llrrrr", small=True)
+    for one in scenarios:
+        pairs = [[value_of(one.get(world, f"cpu_s_per_1000_of.{kind}")) for world in WORLDS] for kind in kinds]
+        total = [interval(one.get(world, "cpu_s_per_1000")) for world in WORLDS]
+        rows.append([code(one.name), *(" / ".join(pair) for pair in pairs), *total])
+    header = ["scenario", *kinds, "all, real", "all, model"]
+    return table("resources", caption, header, rows, "l" + "r" * (len(kinds) + 2), small=True)
+
+
+def memory(scenarios: Sequence[Scenario], caption: str) -> Md:
+    """Peak resident memory of the largest process of each kind in MB, real system."""
+    kinds = _components(scenarios, "rss_peak_mb_of")
+    rows = [
+        [code(one.name), *(interval(one.get("real", f"rss_peak_mb_of.{kind}")) for kind in kinds)] for one in scenarios
+    ]
+    return table("memory", caption, ["scenario", *kinds], rows, "l" + "r" * len(kinds), small=True)
+
+
+def split_verdict(text: Any) -> tuple[str, str]:
+    """A verdict and the condition that may follow in the same sentence."""
+    plain = str(text or "not judged")
+    start = "holds only if"
+    return (start, plain[len(start) :].strip()) if plain.lower().startswith(start) else (plain, "")
 
 
 def verdict(text: Any) -> Md:
-    """A verdict in bold with a class for its colour; the words carry the meaning."""
-    plain = str(text or "not judged")
-    kind = next((kind for start, kind in VERDICT_CLASSES if plain.lower().startswith(start)), "open")
-    return Md(f"[**{escape(plain)}**]{{.verdict-{kind}}}")
+    """A verdict in bold with a class for its colour, then its condition; the words carry the meaning."""
+    word, condition = split_verdict(text)
+    kind = next((kind for start, kind in VERDICT_CLASSES if word.lower().startswith(start)), "open")
+    return Md(f"[**{escape(word)}**]{{.verdict-{kind}}}" + (f" {escape(condition)}" if condition else ""))
 
 
 def claim_value(value: Any) -> Md:
@@ -190,12 +184,14 @@ def claim_value(value: Any) -> Md:
             f"{key} {number(item) if isinstance(item, int | float) else item}" for key, item in value.items()
         )  # fmt: skip
         return escape(f"{text} {unit}" if unit else text)
+    if value == "":
+        return Md(MISSING)
     return escape(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)
 
 
 def tally(rows: Sequence[dict[str, Any]]) -> str:
     """How often each verdict was given, most frequent first: `5 holds, 1 holds only if`."""
-    counts = Counter(str(row.get("verdict") or "not judged") for row in rows)
+    counts = Counter(split_verdict(row.get("verdict"))[0] for row in rows)
     return ", ".join(f"{count} {name}" for name, count in counts.most_common())
 
 
@@ -221,7 +217,9 @@ def _flatten(prefix: str, value: Any) -> list[tuple[str, Any]]:
     if isinstance(value, dict):
         return [pair for key, item in value.items() for pair in _flatten(f"{prefix}.{key}" if prefix else key, item)]
     if isinstance(value, list):
-        return [(prefix, ", ".join(str(item) for item in value))]
+        return [(prefix, ", ".join(number(item) if isinstance(item, float) else str(item) for item in value))]
+    if prefix.endswith("_bytes") and isinstance(value, int | float):
+        return [(prefix.removesuffix("_bytes"), f"{number(value / 2**30)} GiB")]
     return [(prefix, value)]
 
 

@@ -1,6 +1,7 @@
 """A burst draining: how many tasks wait and how many run, over time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,23 +10,34 @@ from matplotlib.figure import Figure
 from reports.figures.style import COLOUR, LABEL, new_figure, styled
 from reports.runs import WORLDS, Scenario
 
+Array = np.ndarray[Any, np.dtype[np.float64]]
 STYLES = {"real": "-", "sim": "--"}
 
 
-def depth(trace: pd.DataFrame, points: int = 400) -> pd.DataFrame:
-    """Tasks waiting (acknowledged, not started) and running (started, not finished) at `points` moments.
+def _integral(moments: pd.Series, times: Array) -> Array:
+    """Integral from 0 to each of `times` of the number of `moments` that have passed."""
+    passed = np.sort(moments.dropna().to_numpy(dtype=float))
+    sums = np.concatenate([[0.0], np.cumsum(passed)])
+    count = np.searchsorted(passed, times, side="right")
+    integral: Array = count * times - sums[count]
+    return integral
 
-    Where an acknowledgement is not on record (its process was killed), the moment of the call stands in.
+
+def depth(trace: pd.DataFrame, points: int = 240) -> pd.DataFrame:
+    """Tasks waiting (acknowledged, not started) and running (started, not finished), averaged over equal spans of time.
+
+    Averages, because a sample of tasks shorter than the span would show noise. Where an acknowledgement is not on
+    record (its process was killed), the moment of the call stands in.
     """
     enqueued = trace["enqueued"].fillna(trace["submitted"])
+    ended = trace["finished"].fillna(trace["started"])
     end = float(np.nanmax(trace[["finished", "committed"]].to_numpy(dtype=float), initial=0.0))
-    times = np.linspace(0.0, end, points)
-    count = {
-        name: np.searchsorted(np.sort(moments.dropna().to_numpy(dtype=float)), times, side="right")
-        for name, moments in (("in", enqueued), ("start", trace["started"]), ("end", trace["finished"]))
-    }
-    waiting = np.maximum(count["in"] - count["start"], 0)
-    return pd.DataFrame({"time_s": times, "waiting": waiting, "running": count["start"] - count["end"]})
+    edges = np.linspace(0.0, end or 1.0, points + 1)
+    width = edges[1] - edges[0]
+    came, began, over = (np.diff(_integral(moments, edges)) / width for moments in (enqueued, trace["started"], ended))
+    return pd.DataFrame(
+        {"time_s": edges[1:] - width / 2, "waiting": np.maximum(came - began, 0), "running": began - over}
+    )
 
 
 @styled
@@ -38,7 +50,12 @@ def figure(scenarios: Sequence[Scenario]) -> Figure:
         for world in WORLDS:
             for index, trace in enumerate(scenario.traces(world)):
                 data = depth(trace)
-                look = {"color": COLOUR[world], "linestyle": STYLES[world], "linewidth": 1.1, "alpha": 0.85}
+                look: dict[str, Any] = {
+                    "color": COLOUR[world],
+                    "linestyle": STYLES[world],
+                    "linewidth": 1.1,
+                    "alpha": 0.85,
+                }
                 top.plot(data["time_s"], data["waiting"], label=None if index else LABEL[world], **look)
                 bottom.plot(data["time_s"], data["running"], **look)
         slots = scenario.workers * scenario.slots

@@ -53,7 +53,7 @@ def _stack(axes: Axes, means: pd.DataFrame, scale: float) -> None:
 def breakdown(means: pd.DataFrame) -> Figure:
     """Draw `stage_means(...)`: a panel for each dispatch mode with its own time axis in milliseconds."""
     modes = [mode for mode in ("watch", "poll") if mode in means.index.get_level_values(0)]
-    result, panels = new_figure(1, 1.0 + 1.05 * len(modes), rows=len(modes))
+    result, panels = new_figure(1, 0.8 + 0.9 * len(modes), rows=len(modes))
     for axes, mode in zip(panels, modes, strict=True):
         _stack(axes, means.loc[mode], 1000.0)
         axes.set_title(f"{mode} dispatch", loc="left")
@@ -72,7 +72,7 @@ def curve(values: pd.Series, points: int = 400) -> tuple[np.ndarray, np.ndarray]
 @styled
 def ecdf(latencies: Mapping[tuple[str, World], pd.Series]) -> Figure:
     """Cumulative distributions of a latency in seconds, keyed by (dispatch mode, world); time axis logarithmic."""
-    result, (axes,) = new_figure(1, 2.9)
+    result, (axes,) = new_figure(1, 2.5)
     for (mode, world), values in latencies.items():
         if len(values):
             times, shares = curve(values.clip(lower=1e-6))
@@ -81,6 +81,7 @@ def ecdf(latencies: Mapping[tuple[str, World], pd.Series]) -> Figure:
                 label=f"{mode}, {LABEL[world]} (n = {len(values):,})",
             )  # fmt: skip
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.set(xlabel="dispatch latency, submit to start (ms)", ylabel="share of tasks", ylim=(0, 1.02))
     result.legend(loc="outside upper center", ncols=2)
     return result

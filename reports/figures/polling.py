@@ -14,7 +14,7 @@ DODGE: dict[World, float] = {"real": -0.08, "sim": 0.08}
 def figure(data: pd.DataFrame) -> Figure:
     """Draw `reports.figures.scaling.points(...)` of the polling scenarios: a panel for each kind of ticker."""
     tickers = [ticker for ticker in TITLES if ticker in set(data["ticker"])]
-    result, panels = new_figure(len(tickers), 2.7, sharey=True)
+    result, panels = new_figure(len(tickers), 2.4, sharey=True)
     for axes, ticker in zip(panels, tickers, strict=True):
         rows = data[data["ticker"] == ticker]
         times = sorted(rows["service_s"].unique())
@@ -39,7 +39,7 @@ def figure(data: pd.DataFrame) -> Figure:
         axes.set(xlabel="service time (s)", title=TITLES[ticker], xlim=(-0.6, len(times) - 0.4))
         axes.grid(visible=False, axis="x")
     panels[0].set_ylabel("throughput (tasks/s)")
-    panels[0].set_ylim(bottom=0)
+    panels[0].set_ylim(0, float(data[["slot_bound", "high"]].max().max()) * 1.1)
     handles, labels = panels[0].get_legend_handles_labels()
     result.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return result

@@ -1,6 +1,7 @@
 """Throughput against the number of workers, and its share of the slot bound."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -18,7 +19,7 @@ def points(scenarios: Sequence[Scenario]) -> pd.DataFrame:
     rows = []
     for scenario in scenarios:
         for world in WORLDS:
-            found = scenario.get(world, "steady_throughput_per_s") or scenario.get(world, "throughput_per_s")
+            found = scenario.get(world, "throughput_per_s") or scenario.get(world, "steady_throughput_per_s")
             if found is None:
                 continue
             low, high = (found.value if bound is None else bound for bound in (found.low, found.high))
@@ -63,14 +64,12 @@ def figure(data: pd.DataFrame) -> Figure:
                 _series(right, rows, world, dispatch, "slot_bound")
     bounds = data.drop_duplicates("workers").sort_values("workers")
     left.plot(bounds["workers"], bounds["slot_bound"], color=BOUND, linewidth=0.9, label="slot bound", zorder=1)
-    ticks = data.dropna(subset=["tick_bound"]).drop_duplicates("workers").sort_values("workers")
+    ticks = data.dropna(subset=["tick_bound"])
     if len(ticks):
-        left.plot(
-            ticks["workers"], ticks["tick_bound"], color=BOUND, linewidth=0.9, linestyle=":", label="tick bound",
-            zorder=1,
-        )  # fmt: skip
-        share = float((ticks["tick_bound"] / ticks["slot_bound"]).iloc[0]) * 100
-        right.axhline(share, color=BOUND, linewidth=0.9, linestyle=":")
+        share = float((ticks["tick_bound"] / ticks["slot_bound"]).iloc[0])
+        look: dict[str, Any] = {"color": BOUND, "linewidth": 0.9, "linestyle": ":"}
+        left.plot(bounds["workers"], bounds["slot_bound"] * share, label="tick bound", zorder=1, **look)
+        right.axhline(share * 100, **look)
     right.axhline(100, color=BOUND, linewidth=0.9)
     left.set(xlabel="workers", ylabel="throughput (tasks/s)")
     right.set(xlabel="workers", ylabel="share of the slot bound (%)", ylim=(0, 108))

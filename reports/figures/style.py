@@ -29,7 +29,7 @@ STAGE_HATCHES = ("", "///", "", "\\\\\\", "", "...", "", "xxx")
 WIDTH_IN = 6.6
 """The text width of the PDF page (A4 less margins), so that fonts keep their size."""
 
-RC: dict[str, Any] = {
+RC: Any = {
     "svg.hashsalt": "tandem",
     "svg.fonttype": "path",
     "font.family": ["DejaVu Sans"],

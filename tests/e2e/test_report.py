@@ -1,0 +1,151 @@
+"""The report, built by its command from saved runs: complete, reproducible, and clear when it cannot be built."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from reports import build as builder
+from reports import render
+from reports.runs import ReportError
+from tests.unit.reports_synthetic import Toy, write_runs
+
+FILES = ("report.md", "report.html", "report.pdf")
+TITLE = render.Title("Title", "sub", "2026-01-01")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_runs(tmp_path_factory.mktemp("runs"))
+
+
+def command(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {key: value for key, value in os.environ.items() if key != "SOURCE_DATE_EPOCH"}
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "reports.build", *map(str, arguments)],
+        capture_output=True, text=True, timeout=50, check=False, env=clean | environment,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("first")
+    done = command("--runs", runs, "--out", out, PYTHONHASHSEED="1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(out / name) for name in FILES]
+    return out
+
+
+def test_two_builds_from_the_same_runs_are_identical(runs: Path, built: Path, tmp_path: Path) -> None:
+    moved, again = tmp_path / "elsewhere", tmp_path / "out"
+    shutil.copytree(runs, moved)
+    done = command("--runs", moved, "--out", again, PYTHONHASHSEED="2", TZ="Asia/Tokyo")
+    assert done.returncode == 0, done.stderr
+    for name in (*FILES, *(f"figures/{path.name}" for path in (built / "figures").iterdir())):
+        assert (built / name).read_bytes() == (again / name).read_bytes(), name
+
+
+def test_every_link_in_the_markdown_leads_somewhere(built: Path) -> None:
+    text = (built / "report.md").read_text("utf-8")
+    anchors = set(re.findall(r'<a id="([^"]+)">', text))
+    targets = re.findall(r"\]\(#([^)]+)\)", text)
+    images = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
+    assert targets
+    assert set(targets) <= anchors
+    assert len(images) == 5
+    assert all((built / image).is_file() for image in images)
+    assert "@" not in text
+
+
+def test_the_html_is_one_file_with_formulas_and_without_foreign_addresses(built: Path) -> None:
+    text = (built / "report.html").read_text("utf-8")
+    assert "<math" in text
+    assert not re.search(r'(?:src|href)="(?!data:|#)', text)
+    ids = set(re.findall(r'id="([^"]+)"', text))
+    assert set(re.findall(r'href="#([^"]+)"', text)) <= ids
+    assert text.count("<figure") >= 5
+
+
+def test_no_number_is_longer_than_a_reader_wants(built: Path) -> None:
+    text = (built / "report.md").read_text("utf-8")
+    prose = re.sub(r"`[^`]*`|2026-\d\d-\d\dT\S+", "", text)
+    assert re.findall(r"\d*\.\d{7,}|[1-9]\d*\.\d{3,}", prose) == []
+
+
+def test_data_cannot_break_out_of_the_text(built: Path) -> None:
+    assert '"linear” | &lt;b&gt;' in (built / "report.html").read_text("utf-8").replace("“", '"')
+
+
+def test_the_pdf_has_pages(built: Path) -> None:
+    data = (built / "report.pdf").read_bytes()
+    assert data.startswith(b"%PDF-")
+    assert len(re.findall(rb"/Type\s*/Page\b", data)) >= 5
+
+
+def test_what_was_not_run_is_said_and_a_server_that_loses_writes_is_shouted(tmp_path: Path) -> None:
+    root = tmp_path / "runs"
+    root.mkdir()
+    write_runs(root, (Toy("scaling-3", count=30),), repetitions=1, durable=False)
+    for name in ("claims.json", "calibration.json"):
+        (root / name).unlink()
+    (root / "scaling-3" / "sim" / "0" / "trace.parquet").unlink()
+    builder.build(root, tmp_path / "out")
+    text = (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert text.count("Not run:") == 4
+    assert "Not judged" in text
+    head = text[: text.index("# 2 Environment")]
+    assert "> **The etcd server (3.4.23) is not durable" in head
+    assert sorted(path.name for path in (tmp_path / "out" / "figures").iterdir()) == ["scaling.svg"]
+
+
+def test_a_new_report_replaces_the_old_one_and_nothing_else(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / "stale.svg").touch()
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "kept").touch()
+    builder.build(runs, tmp_path)
+    assert not (tmp_path / "figures" / "stale.svg").exists()
+    assert (tmp_path / "runs" / "kept").exists()
+
+
+@pytest.mark.parametrize("convert", [render.to_gfm, render.to_html, render.to_typst])
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("See @fig:nowhere.", "unknown label @fig:nowhere"),
+        ("# A {#sec:a}\n\nSee @sec:a and [@tbl:b; @sec:a].", "unknown label @tbl:b"),
+        ("# A {#sec:a}\n\n# B {#sec:a}", "label @sec:a is defined twice"),
+    ],
+)
+def test_a_wrong_label_ends_the_build(convert: object, source: str, said: str, tmp_path: Path) -> None:
+    assert callable(convert)
+    with pytest.raises(ReportError, match=said):
+        convert(source, TITLE, tmp_path)
+
+
+def test_sections_figures_and_tables_are_numbered_and_resolved(tmp_path: Path) -> None:
+    source = "\n\n".join(
+        ["# A {#sec:a}", "## B {#sec:b}", "# C {#sec:c}", "## D {#sec:d}", "| x |\n|--|\n| 1 |\n\n: First {#tbl:one}",
+         "| x |\n|--|\n| 2 |\n\n: Second {#tbl:two}", "@sec:b, @sec:d, @tbl:two"]
+    )  # fmt: skip
+    text = render.to_gfm(source, TITLE, tmp_path)
+    assert "[Section 1.1](#sec:b), [Section 2.1](#sec:d), [Table 2](#tbl:two)" in text.replace("\xa0", " ")
+    assert "**Table 2.** Second" in text.replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("--runs", "absent", "--out", "out"), 1, "error: there is no folder of runs at absent."),
+        (("--runs", "absent"), 2, "Missing option '--out'"),
+    ],
+)
+def test_mistakes_get_a_sentence_and_no_traceback(arguments: tuple[str, ...], status: int, said: str) -> None:
+    done = command(*arguments, TERM="dumb")
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
