@@ -25,7 +25,7 @@ def _shell_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     real = subprocess.run
 
     def run(argv: list[Path], **options: Any) -> Any:
-        return real(["/bin/sh", *argv], **options)  # noqa: PLW1510 - passed through
+        return real(["/bin/sh", *argv], **options)
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(binary, "_pypi_server", lambda: None)
