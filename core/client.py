@@ -1,0 +1,337 @@
+"""The client: submit tasks, wait for what became of them.
+
+with Client("127.0.0.1:2379") as client:
+    handle = client.submit("echo", {"hello": "world"})
+    print(handle.result(timeout_s=10))
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from msgspec import Raw
+from uuid_utils import uuid7
+
+from core.etcd.store import DEFAULT_NAMESPACE
+from core.inspect import TaskStatus, describe_task
+from core.kv.keys import check_name
+from core.kv.requests import Get, Grant, Response, Revoke, Txn
+from core.machine.client import ClientMachine
+from core.machine.messages import Acknowledge, Deliver, Drain, Follow, Message, Submit
+from core.model import DEFAULT_PRIORITY, MAX_PAYLOAD_BYTES, NULL, PRIORITIES, Outcome, TaskSpec, Verdict
+from core.runtime.calls import perform
+from core.runtime.clock import now
+from core.runtime.driver import Driver, Inbox
+from core.runtime.link import EtcdLink
+from core.runtime.spool import Spool
+from core.scheduler import tasks_per_txn
+from core.settings import ClientSettings
+
+DEFAULT_ENDPOINTS = "127.0.0.1:2379"
+CLOSE_TIMEOUT_S = 10.0
+
+
+class TaskFailedError(Exception):
+    """The task's attempts are used up; the text is the last error."""
+
+
+class TaskCancelledError(Exception):
+    """The task was cancelled."""
+
+
+class TaskNotFoundError(Exception):
+    """There is no task with this id."""
+
+
+class SubmitError(Exception):
+    """etcd or an existing task refused the submit: nothing was written for this task."""
+
+
+class Handle:
+    """A submitted task. All waits raise TimeoutError after `timeout_s` seconds; the task goes on all the same."""
+
+    __slots__ = ("_acked", "_client", "_done", "_ended", "_outcome", "_refused", "id")
+
+    def __init__(self, client: "Client", task_id: str, acked: threading.Event | None) -> None:
+        self._client = client
+        self._acked = acked  # shared by all handles of one call; None: known to be submitted
+        self._refused = ""
+        self._done: threading.Event | None = None
+        self._ended = False
+        self._outcome: Outcome | None = None  # once ended; None: there is no such task
+        self.id = task_id
+
+    def __repr__(self) -> str:
+        return f"<Handle {self.id}>"
+
+    def acknowledged(self, timeout_s: float | None = None) -> None:
+        """Wait until the submit is durable.
+
+        Raises SubmitError where it was refused. After a TimeoutError it may still have been, or be, applied.
+        """
+        if self._acked is not None and not self._acked.wait(timeout_s):
+            raise TimeoutError(f"task {self.id} was not acknowledged within {timeout_s} s; it may still be submitted")
+        if self._refused:
+            raise SubmitError(f"task {self.id}: {self._refused}")
+        self._client.check()
+
+    def outcome(self, timeout_s: float | None = None) -> Outcome:
+        """Wait for the end of the task.
+
+        Raises SubmitError, TaskNotFoundError.
+        """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        self.acknowledged(timeout_s)
+        if not self._ended:
+            self._done = self._done or threading.Event()
+            self._client.follow(self)  # if it ended just before there was an event to set, it is delivered again
+            if not self._done.wait(None if until is None else until - time.monotonic()):
+                raise TimeoutError(f"task {self.id} did not end within {timeout_s} s")
+        self._client.check()
+        if self._outcome is None:
+            raise TaskNotFoundError(f"there is no task {self.id}")
+        return self._outcome
+
+    def result(self, timeout_s: float | None = None) -> Any:
+        """Wait for what the handler returned.
+
+        Raises TaskFailedError, TaskCancelledError, SubmitError, TaskNotFoundError.
+        """
+        outcome = self.outcome(timeout_s)
+        if outcome.verdict == Verdict.FAILED:
+            raise TaskFailedError(f"task {self.id} failed (attempt {outcome.attempt}): {outcome.error}")
+        if outcome.verdict == Verdict.CANCELLED:
+            raise TaskCancelledError(f"task {self.id} was cancelled")
+        return msgspec.json.decode(outcome.result)
+
+    def status(self, timeout_s: float = 5.0) -> TaskStatus:
+        """Where the task is now, read from etcd.
+
+        Raises TaskNotFoundError, EtcdUnreachable.
+        """
+        return self._client.status(self.id, timeout_s)
+
+
+class Client:
+    """Safe to use from many threads. Close it, or use it in a `with` block.
+
+    Raises ValueError (endpoints), EtcdUnreachable, EtcdUnsupported. `trace_dir`: keep the moments of every task there.
+    """
+
+    def __init__(
+        self,
+        endpoints: str = DEFAULT_ENDPOINTS,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        settings: ClientSettings | None = None,
+        trace_dir: Path | None = None,
+        name: str = "client",
+    ) -> None:
+        settings = settings or ClientSettings()
+        self._handles: dict[str, Handle] = {}
+        self._calls: dict[str, _Call] = {}
+        self._failure: str | None = None
+        self._spool = Spool(trace_dir, name) if trace_dir is not None else None
+        self._inbox: Inbox = Inbox()
+        self._link = EtcdLink(endpoints, namespace, self._inbox.put)
+        max_batch = min(settings.max_batch, tasks_per_txn(self._link.max_operations))
+        machine = ClientMachine(msgspec.structs.replace(settings, max_batch=max_batch), trace=trace_dir is not None)
+        effects: dict[type[Message], Callable[[Any], None]] = {Acknowledge: self._on_ack, Deliver: self._on_deliver}
+        self._driver = Driver(machine, self._inbox, effects, spool=self._spool)
+        self._thread = threading.Thread(target=self._run, name="client", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self,
+        type: str,  # noqa: A002 - the field's word
+        payload: object = None,
+        *,
+        queue: str = "default",
+        priority: int = DEFAULT_PRIORITY,
+        max_attempts: int = 3,
+        wait: bool = True,
+        timeout_s: float = 10.0,
+    ) -> Handle:
+        """Submit one task. With `wait`, return when it is durable; else at once: `handle.acknowledged()` waits later.
+
+        Raises ValueError (a bad name, priority or payload), SubmitError, TimeoutError (it may still be submitted).
+        """
+        spec = make_spec(type, payload, queue=queue, priority=priority, max_attempts=max_attempts)
+        handle = self.submit_specs([spec])[0]
+        if wait:
+            handle.acknowledged(timeout_s)
+        return handle
+
+    def submit_many(
+        self,
+        type: str,  # noqa: A002 - the field's word
+        payloads: Iterable[object],
+        *,
+        queue: str = "default",
+        priority: int = DEFAULT_PRIORITY,
+        max_attempts: int = 3,
+        wait: bool = True,
+        timeout_s: float = 60.0,
+    ) -> list[Handle]:
+        """Submit a task for each payload; otherwise as `submit`."""
+        specs = [make_spec(type, p, queue=queue, priority=priority, max_attempts=max_attempts) for p in payloads]
+        handles = self.submit_specs(specs)
+        if wait and handles:
+            handles[-1].acknowledged(timeout_s)  # handles of one call are acknowledged together
+            for handle in handles:
+                handle.acknowledged(0)
+        return handles
+
+    def submit_specs(self, specs: Sequence[TaskSpec], *, follow: bool = True) -> list[Handle]:
+        """Submit tasks that are specified in full, ids included; returns at once.
+
+        `follow`: their outcomes will be wanted. Without it, a handle that is asked later costs a read.
+        """
+        self.check()
+        call = _Call(len(specs))
+        handles = [Handle(self, spec.id, call.acked) for spec in specs]
+        for handle in handles:
+            self._calls[handle.id] = call
+            self._handles[handle.id] = handle
+        self._inbox.put(Submit(tuple(specs), now().mono, follow))
+        return handles
+
+    def handle(self, task_id: str) -> Handle:
+        """A handle for a task that was submitted earlier, by anyone."""
+        return self._handles.get(task_id) or Handle(self, task_id, None)
+
+    def status(self, task_id: str, timeout_s: float = 5.0) -> TaskStatus:
+        """Where a task is now.
+
+        Raises TaskNotFoundError, EtcdUnreachable.
+        """
+        status = perform(self._link.send, describe_task(task_id), timeout_s)
+        if status is None:
+            raise TaskNotFoundError(f"there is no task {task_id}")
+        return status
+
+    def send(self, request: Get | Txn | Grant | Revoke, reply: Callable[[Response], None]) -> None:
+        """Send one request over the client's connection (`core.runtime.calls.perform` uses it)."""
+        self._link.send(request, reply)
+
+    def follow(self, handle: Handle) -> None:
+        """Have the outcome of a handle's task delivered to it."""
+        self._handles[handle.id] = handle
+        self._inbox.put(Follow((handle.id,)))
+
+    @property
+    def pending(self) -> int:
+        """How many tasks were submitted or followed here whose outcome is not known yet."""
+        return len(self._handles)
+
+    def check(self) -> None:
+        """Raises RuntimeError where the client has been closed or has failed."""
+        if self._failure is not None:
+            raise RuntimeError(self._failure)
+
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
+        """Send what was submitted, then disconnect. Handles that wait get an error."""
+        self._inbox.put(Drain())
+        self._thread.join(timeout_s)
+        self._failure = self._failure or "the client is closed"
+        self._link.close()
+        if self._spool is not None:
+            self._spool.close()
+        self._wake_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    # --- in the driver's thread ---
+
+    def _run(self) -> None:
+        try:
+            if self._driver.run(self._link) != 0:
+                self._failure = "the client has stopped: etcd refused a request (see the log)"
+        except Exception as error:
+            self._failure = f"the client has failed: {error!r}"
+            self._wake_all()
+            raise
+        self._wake_all()
+
+    def _on_ack(self, command: Acknowledge) -> None:
+        for task_id, reason in command.failed:
+            self._handles.pop(task_id)._refused = reason  # noqa: SLF001 - one unit with its handles
+        for task_id in (*command.ids, *(task_id for task_id, _ in command.failed)):
+            self._calls.pop(task_id).arrived()
+
+    def _on_deliver(self, command: Deliver) -> None:
+        for task_id, outcome in command.outcomes:
+            handle = self._handles.pop(task_id, None)
+            if handle is not None:
+                handle._outcome = outcome  # noqa: SLF001 - one unit with its handles
+                handle._ended = True  # noqa: SLF001
+                if handle._done is not None:  # noqa: SLF001
+                    handle._done.set()  # noqa: SLF001
+
+    def _wake_all(self) -> None:
+        for call in list(self._calls.values()):
+            call.acked.set()
+        for handle in list(self._handles.values()):
+            if handle._done is not None:  # noqa: SLF001
+                handle._done.set()  # noqa: SLF001
+
+
+class _Call:
+    """One call of submit: counts the acknowledgements that are still missing."""
+
+    __slots__ = ("_missing", "acked")
+
+    def __init__(self, count: int) -> None:
+        self._missing = count
+        self.acked = threading.Event()
+
+    def arrived(self) -> None:
+        self._missing -= 1
+        if self._missing == 0:
+            self.acked.set()
+
+
+def make_spec(
+    type: str,  # noqa: A002 - the field's word
+    payload: object = None,
+    *,
+    queue: str = "default",
+    priority: int = DEFAULT_PRIORITY,
+    max_attempts: int = 3,
+) -> TaskSpec:
+    """A specification with a fresh, time-ordered id.
+
+    Raises ValueError with a sentence for the user.
+    """
+    check_name("task type", type)
+    check_name("queue", queue)
+    if priority not in PRIORITIES:
+        raise ValueError(f"priority {priority} is not one of 0 (first) to {PRIORITIES[-1]} (last)")
+    if max_attempts < 1:
+        raise ValueError(f"max_attempts must be at least 1, not {max_attempts}")
+    return TaskSpec(uuid7().hex, type, queue, encode_payload(payload), priority, max_attempts, submitted_at=now().wall)
+
+
+def encode_payload(payload: object) -> Raw:
+    """Raises ValueError where the payload is not JSON or too large."""
+    if payload is None:
+        return NULL
+    try:
+        encoded = payload if isinstance(payload, Raw) else Raw(msgspec.json.encode(payload))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"the payload is not JSON: {error}") from error
+    size = len(bytes(encoded))
+    if size > MAX_PAYLOAD_BYTES:
+        raise ValueError(
+            f"the payload is {size} bytes of JSON, {MAX_PAYLOAD_BYTES} are allowed: "
+            "put the data elsewhere and pass its address"
+        )
+    return encoded
