@@ -51,6 +51,7 @@ class Workload:
     payload_bytes: int
     ids: list[str]
     handler: str
+    repetition: int
     in_flight: int | None = None
 
     def __len__(self) -> int:
@@ -108,6 +109,7 @@ def draw(scenario: Scenario, repetition: int, *, seed: int | None = None, base_m
         payload_bytes=table.payload_bytes,
         ids=make_ids(intended, base_ms, rng("ids")),
         handler=table.handler,
+        repetition=repetition,
         in_flight=table.arrivals.in_flight if isinstance(table.arrivals, Closed) else None,
     )
 

@@ -1,0 +1,68 @@
+"""What etcd holds when a run is over: which tasks ended and how, and whether every one of them is somewhere."""
+
+from dataclasses import dataclass
+
+from core.etcd.store import EtcdStore
+from core.kv import keys
+from core.kv.requests import Delete, Found, Get, Kv, Txn
+from core.model import TaskRecord
+from experiments.world import ExperimentError
+
+MARKERS = (keys.READY, keys.LATER, keys.RUN)
+DELETE_BATCH = 100
+"""Under etcd's default limit of 128 operations in a transaction."""
+READ_TIMEOUT_S = 60.0
+
+WRITES_OF_A_TASK = 2
+"""A task record is written twice: by the submit and with its outcome. More means a second commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """`outcomes`: id -> (verdict, attempt). `lost`: neither ended nor under any marker. `doubled`: committed twice."""
+
+    outcomes: dict[str, tuple[str, int]]
+    stored: int
+    lost: int
+    doubled: int
+    misplaced: int
+    """Tasks in more than one place at once (ended and yet marked, or under two markers)."""
+
+
+def inspect(store: EtcdStore) -> Aftermath:
+    """Read the whole namespace, markers before tasks: a task that ends meanwhile is then seen in one place at least.
+
+    Raises ExperimentError where etcd does not answer.
+    """
+    marked: dict[str, int] = {}
+    for prefix in MARKERS:
+        for kv in _read(store, prefix, keys_only=True):
+            task_id = kv.key.rpartition("/")[2]
+            marked[task_id] = marked.get(task_id, 0) + 1
+    outcomes: dict[str, tuple[str, int]] = {}
+    stored = lost = doubled = misplaced = 0
+    for kv in _read(store, keys.TASK, keys_only=False):
+        task_id = kv.key.removeprefix(keys.TASK)
+        ended = isinstance(kv.value, TaskRecord) and kv.value.outcome is not None
+        if isinstance(kv.value, TaskRecord) and kv.value.outcome is not None:
+            outcomes[task_id] = (str(kv.value.outcome.verdict), kv.value.outcome.attempt)
+        places = marked.get(task_id, 0) + ended
+        stored += 1
+        lost += places == 0
+        misplaced += places > 1
+        doubled += kv.version > WRITES_OF_A_TASK
+    return Aftermath(outcomes, stored, lost, doubled, misplaced)
+
+
+def erase(store: EtcdStore) -> None:
+    """Delete everything under the namespace."""
+    for kv in _read(store, "", keys_only=True):
+        store.call(Txn((), (Delete(kv.key),)))
+
+
+def _read(store: EtcdStore, prefix: str, *, keys_only: bool) -> tuple[Kv, ...]:
+    key, end = (prefix, keys.prefix_end(prefix)) if prefix else ("\0", "\x7f")
+    found = store.call(Get(key, end, keys_only=keys_only), READ_TIMEOUT_S)
+    if not isinstance(found, Found):
+        raise ExperimentError(f"etcd could not be read after the run: {found}")
+    return found.kvs

@@ -1,0 +1,114 @@
+"""The command line of the experiments, `tandem-bench`. Everything slow to import is imported inside the commands."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from experiments.world import WorldName
+
+PROGRAM = "tandem-bench"
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="Run scenarios on the real scheduler and on its model, and compare.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Worlds(StrEnum):
+    REAL = "real"
+    SIM = "sim"
+    BOTH = "both"
+
+    @property
+    def names(self) -> list["WorldName"]:
+        match self:
+            case Worlds.REAL:
+                return ["real"]
+            case Worlds.SIM:
+                return ["sim"]
+            case Worlds.BOTH:
+                return ["real", "sim"]
+
+
+WorldOption = Annotated[Worlds, typer.Option("--world", help="The real system, the model, or one after the other.")]
+QuickOption = Annotated[bool, typer.Option("--quick", help="Apply the scenario's \\[quick] table: fewer tasks.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Replaces the scenario's seed.")]
+EndpointsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--etcd-endpoints",
+        envvar="TANDEM_ETCD_ENDPOINTS",
+        metavar="HOST:PORT,...",
+        help="Use this etcd. Default: one is started for the run, with temporary data.",
+        show_default=False,
+    ),
+]
+
+
+@app.command("list", epilog="Example: `tandem-bench list`")
+def list_scenarios() -> None:
+    """Show the scenarios that come with Tandem, and the claims they bear on."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    from experiments import scenario  # noqa: PLC0415
+    from experiments.console import clear_errors  # noqa: PLC0415
+
+    with clear_errors(PROGRAM):
+        table = Table("name", "claims", "workers x slots", "dispatch", "load", "tasks (quick)")
+        for name in scenario.names():
+            full, quick = scenario.load(name), scenario.load(name, quick=True)
+            sizes = [str(one.workload.count or f"{one.workload.duration_s:g} s") for one in (full, quick)]
+            table.add_row(
+                name,
+                " ".join(full.claims),
+                f"{full.topology.workers} x {full.topology.slots}",
+                full.topology.dispatch,
+                str(type(full.workload.arrivals).__struct_config__.tag),
+                f"{sizes[0]} ({sizes[1]})",
+            )
+        Console().print(table)
+
+
+@app.command(epilog="Example: `tandem-bench run scaling-3 --world both --quick --out runs/scaling-3`")
+def run(
+    scenario_file: Annotated[str, typer.Argument(metavar="FILE-OR-NAME", help="A scenario file, or a name of `list`.")],
+    *,
+    out: Annotated[
+        Path, typer.Option(help="Where the run directories go. What an earlier run left there is replaced.")
+    ],
+    world: WorldOption = Worlds.BOTH,
+    quick: QuickOption = False,
+    seed: SeedOption = None,
+    endpoints: EndpointsOption = None,
+) -> None:
+    """Run a scenario and write its traces, samples and figures."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from experiments import scenario  # noqa: PLC0415
+    from experiments.console import clear_errors, progress_bar, results, say_where  # noqa: PLC0415
+
+    with clear_errors(PROGRAM):
+        one = scenario.load(scenario_file, quick=quick)
+        from experiments.run import run_scenario, worlds_of  # noqa: PLC0415 - pandas: after the file is known to be good
+
+        worlds = worlds_of(world.names, endpoints)
+        with progress_bar(one.name) as on_step:
+            summaries = run_scenario(one, worlds, out, seed=seed, on_step=on_step)
+        Console().print(results(one.name, summaries))
+        say_where(out)
+
+
+def main() -> None:
+    app()
+
+
+if __name__ == "__main__":
+    main()

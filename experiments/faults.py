@@ -1,0 +1,94 @@
+"""Breaks the real system as a scenario says, at the times it says, and mends it again."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+from core.etcd.embedded import EmbeddedEtcd
+from experiments.components import Components
+from experiments.schema import Fault, Scenario
+from experiments.world import ExperimentError
+
+Action = Callable[[], None]
+
+
+def check(scenario: Scenario, *, own_etcd: bool) -> None:
+    """Raises ExperimentError for a fault that cannot be made here."""
+    for fault in scenario.faults:
+        if fault.kind == "partition":
+            raise ExperimentError("the fault 'partition' exists in the model only: run it with --world sim")
+        if fault.kind == "etcd_kill" and not own_etcd:
+            raise ExperimentError("the fault 'etcd_kill' needs the embedded etcd: leave out --etcd-endpoints")
+
+
+class Saboteur:
+    """Applies faults in a thread of its own. Leaving it waits for the mending that is still due."""
+
+    def __init__(self, faults: tuple[Fault, ...], components: Components, etcd: EmbeddedEtcd | None) -> None:
+        plan = [step for fault in faults for step in _plan(fault, components, etcd)]
+        self._plan = sorted(plan, key=lambda step: step[0])
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._start = 0.0
+        self._thread = threading.Thread(target=self._run, name="faults", daemon=True)
+
+    def start(self, second_zero: float) -> None:
+        """`second_zero`: the start of the run (monotonic)."""
+        self._start = second_zero
+        self._thread.start()
+
+    def finish(self) -> None:
+        """No more faults from now on.
+
+        Raises ExperimentError where one could not be made.
+        """
+        self._stop.set()
+        self._thread.join()
+        if self._error is not None:
+            raise ExperimentError(f"a fault could not be made: {self._error}") from self._error
+
+    def _run(self) -> None:
+        for at_s, act in self._plan:
+            if self._stop.wait(max(self._start + at_s - time.monotonic(), 0.0)):
+                return
+            try:
+                act()
+            except Exception as error:  # noqa: BLE001 - told to the main thread
+                self._error = error
+                return
+
+
+def _plan(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) -> list[tuple[float, Action]]:
+    make, mend = _actions(fault, components, etcd)
+    plan = [(fault.at_s, make)]
+    if fault.duration_s is not None and mend is not None:
+        plan.append((fault.at_s + fault.duration_s, mend))
+    return plan
+
+
+def _actions(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) -> tuple[Action, Action | None]:
+    name = fault.target
+    again: Action = lambda: components.start(name)  # noqa: E731 - used in four cases
+    match fault.kind:
+        case "worker_kill":
+            return lambda: components.signal_worker(name, signal.SIGKILL), None
+        case "host_kill":
+            return lambda: components.kill_host(name), again
+        case "worker_stop":
+            return (
+                lambda: components.signal_worker(name, signal.SIGSTOP),
+                lambda: components.signal_worker(name, signal.SIGCONT),
+            )
+        case "worker_drain":
+            return lambda: components.signal(name, signal.SIGTERM), again
+        case "scheduler_kill":
+            return lambda: components.signal(name, signal.SIGKILL), again
+        case "scheduler_stop":
+            return lambda: components.signal(name, signal.SIGSTOP), lambda: components.signal(name, signal.SIGCONT)
+        case "etcd_kill":
+            assert etcd is not None, "checked before the run"
+            member = int(name.rpartition("-")[2])
+            return lambda: etcd.kill(member), lambda: etcd.restart(member)
+        case "partition":
+            raise ExperimentError("the fault 'partition' exists in the model only")

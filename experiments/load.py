@@ -1,0 +1,119 @@
+"""The load generator, a process of its own: submits the tasks of one repetition when they are due.
+
+The load is open: what is due is submitted, however far behind the system is, and latency counts from the time that was
+intended. (Closed load, on request, keeps a number of tasks in flight instead.)
+
+    python -m experiments.load '{"scenario": "run/scenario.toml", "repetition": 0, "endpoints": ..., ...}'
+
+It says {"ready": true} when it is connected; {"start": s} on standard input starts it at that monotonic second. Then it
+says {"submitted": n, "pending": n} now and then, and at the end {"unfinished": n}. When its input ends it stops.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from core.client import Client
+from core.etcd.errors import EtcdUnreachable, EtcdUnsupported
+from core.model import TaskSpec
+from experiments import scenario, workload
+
+POLL_S = 0.02
+SAY_EVERY_S = 0.5
+NAME = "client-1"
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What to submit, and where."""
+
+    scenario: str
+    repetition: int
+    endpoints: str
+    namespace: str
+    trace_dir: str
+    timeout_s: float
+    """How long to wait for the last task after the last submit."""
+
+
+def main(argument: str) -> int:
+    job = msgspec.json.decode(argument, type=Job)
+    load = workload.draw(scenario.load(job.scenario), job.repetition)
+    specs = load.specs(time.time())
+    try:
+        client = Client(job.endpoints, namespace=job.namespace, trace_dir=Path(job.trace_dir), name=NAME)
+    except (ValueError, EtcdUnreachable, EtcdUnsupported) as error:
+        say({"error": str(error)})
+        return 1
+    with client:
+        say({"ready": True})
+        start = float(msgspec.json.decode(sys.stdin.readline())["start"])
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+        time.sleep(max(start - time.monotonic(), 0.0))
+        if load.in_flight is None:
+            submit_open(client, specs, load.intended_s, start)
+        else:
+            submit_closed(client, specs, load.in_flight, job.timeout_s)
+        wait_all(client, len(specs), job.timeout_s)
+        unfinished = client.pending
+    say({"unfinished": unfinished})
+    return 0
+
+
+def say(words: dict[str, Any]) -> None:
+    os.write(1, msgspec.json.encode(words) + b"\n")
+
+
+def submit_open(client: Client, specs: list[TaskSpec], intended_s: workload.Floats, start: float) -> None:
+    """Submit each task at its time, and what has become due meanwhile together with it."""
+    told = 0.0
+    for first, last in _due(intended_s, start):
+        client.submit_specs(specs[first:last])
+        if time.monotonic() - told > SAY_EVERY_S:
+            told = time.monotonic()
+            say({"submitted": last, "pending": client.pending})
+
+
+def _due(intended_s: workload.Floats, start: float) -> Iterator[tuple[int, int]]:
+    first = 0
+    while first < len(intended_s):
+        time.sleep(max(start + float(intended_s[first]) - time.monotonic(), 0.0))
+        due = np.searchsorted(intended_s, time.monotonic() - start, side="right")
+        last = max(int(due), first + 1)  # sleep may end a rounding error early
+        yield first, last
+        first = last
+
+
+def submit_closed(client: Client, specs: list[TaskSpec], in_flight: int, timeout_s: float) -> None:
+    """Keep `in_flight` tasks unfinished: one thread for each, which waits for its task before it takes the next."""
+    with ThreadPoolExecutor(in_flight, thread_name_prefix="in-flight") as threads:
+        for _ in threads.map(lambda spec: client.submit_specs([spec])[0].outcome(timeout_s), specs):
+            pass
+
+
+def wait_all(client: Client, submitted: int, timeout_s: float) -> None:
+    """Until every outcome is known, or the patience is over."""
+    deadline = time.monotonic() + timeout_s
+    told = time.monotonic()
+    while client.pending and time.monotonic() < deadline:
+        client.check()
+        time.sleep(POLL_S)
+        if time.monotonic() - told > SAY_EVERY_S:
+            told = time.monotonic()
+            say({"submitted": submitted, "pending": client.pending})
+
+
+def _end_with_parent() -> None:
+    sys.stdin.readline()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,271 @@
+"""The real world: real processes around a real etcd, on this machine."""
+
+import contextlib
+import json
+import queue
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import numpy as np
+import psutil
+
+from core.etcd.binary import EtcdServerError
+from core.etcd.embedded import EmbeddedEtcd
+from core.etcd.errors import EtcdUnreachable, EtcdUnsupported
+from core.etcd.store import EtcdStore
+from core.kv.requests import Delete, Put, Txn
+from core.model import SchedulerRecord
+from experiments import aftermath, environment, faults, load, scenario, trace
+from experiments.components import ROOT, Components
+from experiments.metrics import Counts
+from experiments.sampling import Sampler
+from experiments.schema import Scenario
+from experiments.workload import Workload
+from experiments.world import ExperimentError, Measured, Tell
+
+HEAD_START_S = 0.1
+"""Between the order to start and second 0: the message to the load generator takes less."""
+READY_TIMEOUT_S = 60.0
+PATIENCE_S = 60.0
+"""Waited for the last task beyond several times what the slots would need: a lease TTL and some restarts fit in."""
+PATIENCE_FACTOR = 5.0
+EXIT_TIMEOUT_S = 15.0
+"""The load generator has nothing left to do but to disconnect."""
+PROBE_PUTS = 100
+"""Puts timed before a run, one after the other: what one write costs on this disk at this moment."""
+
+
+class RealWorld:
+    """Runs repetitions on one etcd, each in a namespace of its own, with processes of its own."""
+
+    def __init__(self, one: Scenario, endpoints: str | None = None) -> None:
+        self._stack = contextlib.ExitStack()
+        self._given = endpoints
+        self._etcd: EmbeddedEtcd | None = None
+        self._topology = one.topology
+        self._endpoints = ""
+        faults.check(one, own_etcd=endpoints is None)
+
+    def __enter__(self) -> Self:
+        if self._given is None:
+            try:
+                self._etcd = self._stack.enter_context(EmbeddedEtcd(members=self._topology.etcd_members))
+            except EtcdServerError as error:
+                raise ExperimentError(str(error)) from error
+            self._endpoints = ",".join(self._etcd.endpoints)
+        else:
+            self._endpoints = self._given
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.close()
+
+    def run(self, one: Scenario, workload: Workload, tell: Tell) -> Measured:
+        """One repetition. Raises ExperimentError."""
+        namespace = f"/tandem-bench/{secrets.token_hex(8)}/"
+        with contextlib.ExitStack() as stack:
+            try:
+                store = EtcdStore(self._endpoints, namespace)
+                stack.callback(store.close)
+                server = store.check()
+            except (ValueError, EtcdUnreachable, EtcdUnsupported) as error:
+                raise ExperimentError(str(error)) from error
+            put_s = probe(store)
+            tell("starting the processes")
+            components = stack.enter_context(Components(one.topology, self._endpoints, namespace))
+            components.start_all()
+            measured = self._measure(one, workload, components, store, tell)
+            if self._given is not None:
+                components.close()
+                aftermath.erase(store)
+        about = {"version": server.version, "members": len(server.members), "put_p50_ms": round(put_s * 1000, 3)}
+        measured.environment["etcd"] = about | self._about_etcd()
+        return measured
+
+    def _measure(
+        self, one: Scenario, workload: Workload, components: Components, store: EtcdStore, tell: Tell
+    ) -> Measured:
+        saboteur = faults.Saboteur(one.faults, components, self._etcd)
+        with LoadProcess(one, workload, self._endpoints, store.namespace, components) as generator:
+            generator.wait_ready()
+            sampler = Sampler(lambda: self._census(components, generator))
+            before = environment.machine_load(time.monotonic())
+            own_before = _own_cpu_s()
+            start = time.monotonic() + HEAD_START_S
+            sampler.start(start)
+            saboteur.start(start)
+            generator.start(start)
+            unfinished = generator.wait(tell)
+            resources = sampler.finish()
+            after = environment.machine_load(time.monotonic())
+            own_s = sampler.own_cpu_s() + _own_cpu_s() - own_before
+        saboteur.finish()
+        tell("collecting")
+        components.drain()
+        after_run = aftermath.inspect(store)
+        joined = join(workload, components.trace_dir, after_run.outcomes, start)
+        acknowledged = int(joined.trace.loc[joined.trace["final"], "enqueued_raw"].notna().sum())
+        counts = Counts(
+            submitted=acknowledged,
+            lost=after_run.lost + max(acknowledged - after_run.stored, 0),
+            executed_twice=joined.executed_twice,
+            committed_twice=max(after_run.doubled, joined.committed_twice),
+        )
+        facts = {
+            **environment.disturbance(before, after, own_s),
+            "unfinished": unfinished,
+            "misplaced": after_run.misplaced,
+        }
+        return Measured(joined.trace, resources, counts, facts)
+
+    def _census(self, components: Components, generator: "LoadProcess") -> Iterator[tuple[str, list[psutil.Process]]]:
+        yield load.NAME, _process(generator.pid)
+        for name in components.names:
+            yield name, components.processes(name)
+        if self._etcd is not None:
+            for member in range(1, self._etcd.members + 1):
+                yield f"etcd-{member}", _process(self._etcd.pid(member))
+
+    def _about_etcd(self) -> dict[str, Any]:
+        if self._etcd is None:
+            return {"origin": "a running cluster (--etcd-endpoints)", "durable": None, "warning": None}
+        server = self._etcd.server
+        return {
+            "origin": str(server.origin),
+            "durable": server.durable,
+            "warning": server.warning,
+            "max_txn_ops": self._etcd.max_txn_ops,
+            "filesystem": self._etcd.filesystem,
+        }
+
+
+def join(workload: Workload, spool_dir: Path, outcomes: dict[str, tuple[str, int]], start: float) -> trace.Joined:
+    """The trace of a run from the spools in a folder; `start` is its second 0 on the spools' clock."""
+    spools = trace.Spools()
+    spools.read(spool_dir)
+    tasks = trace.Tasks(
+        ids=workload.ids,
+        intended=workload.intended_s + start,
+        service_s=workload.service_s,
+        priority=workload.priority,
+        outcomes=outcomes,
+    )
+    return trace.join(spools, tasks, start)
+
+
+def probe(store: EtcdStore) -> float:
+    """The median time of one put, in seconds."""
+    times = []
+    for _ in range(PROBE_PUTS):
+        before = time.perf_counter()
+        store.call(Txn((), (Put("probe", SchedulerRecord("probe")),)))
+        times.append(time.perf_counter() - before)
+    store.call(Txn((), (Delete("probe"),)))
+    return statistics.median(times)
+
+
+class LoadProcess:
+    """The load generator's process, ended on exit."""
+
+    def __init__(
+        self, one: Scenario, workload: Workload, endpoints: str, namespace: str, components: Components
+    ) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="tandem-load-")
+        slots = one.topology.workers * one.topology.slots
+        last_s = float(np.nan_to_num(workload.intended_s).max())
+        work_s = float(workload.service_s.sum()) / slots
+        mended_s = max((fault.at_s + (fault.duration_s or 0.0) for fault in one.faults), default=0.0)
+        job = load.Job(
+            scenario=str(scenario.write(one, Path(self._folder.name))),
+            repetition=workload.repetition,
+            endpoints=endpoints,
+            namespace=namespace,
+            trace_dir=str(components.trace_dir),
+            timeout_s=PATIENCE_FACTOR * work_s + mended_s + PATIENCE_S,
+        )
+        self._give_up_s = last_s + 2 * job.timeout_s
+        self._tasks = len(workload)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "experiments.load", msgspec.json.encode(job).decode()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._listener = threading.Thread(target=self._listen, name="load", daemon=True)
+        self._listener.start()
+
+    def wait_ready(self) -> None:
+        """Raises ExperimentError where it does not connect."""
+        self._next(time.monotonic() + READY_TIMEOUT_S)
+
+    def start(self, second_zero: float) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"start": second_zero}).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def wait(self, tell: Tell) -> int:
+        """Until it is done; the number of tasks that did not end in time.
+
+        Raises ExperimentError where it fails or hangs.
+        """
+        deadline = time.monotonic() + self._give_up_s
+        while "unfinished" not in (said := self._next(deadline)):
+            ended = int(said["submitted"]) - int(said["pending"])
+            tell(f"{ended:,} of {self._tasks:,} tasks done")
+        return int(said["unfinished"])
+
+    def _next(self, deadline: float) -> dict[str, Any]:
+        try:
+            said = self._said.get(timeout=max(deadline - time.monotonic(), 0.0))
+        except queue.Empty:
+            raise ExperimentError("the load generator does not answer") from None
+        if "error" in said:
+            raise ExperimentError(f"the load generator: {said['error']}")
+        return said
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._said.put(msgspec.json.decode(line))
+        self._said.put({"error": f"ended with status {self._process.wait()}"})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.wait(EXIT_TIMEOUT_S if kind is None else 0.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._listener.join()
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._folder.cleanup()
+
+
+def _process(pid: int) -> list[psutil.Process]:
+    try:
+        return [psutil.Process(pid)]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def _own_cpu_s() -> float:
+    times = psutil.Process().cpu_times()
+    return float(times.user + times.system)

@@ -1,0 +1,131 @@
+"""Runs a scenario in one world or both, and writes the run directories.
+
+    DIR/scenario.toml, metrics.json                                the scenario as it was run, and the summary
+    DIR/<world>/<repetition>/scenario.toml, environment.json, trace.parquet, resources.parquet, metrics.json
+
+The repetitions of the worlds are interleaved, so that a machine that slows down meanwhile slows both alike.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from experiments import environment, metrics, scenario, trace, workload
+from experiments.schema import Scenario
+from experiments.world import Measured, Tell, World, WorldName
+
+MakeWorld = Callable[[Scenario], World]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where a run is: `done` of `total` repetitions over all worlds are finished; `what` is going on."""
+
+    world: WorldName
+    repetition: int
+    done: int
+    total: int
+    what: str
+
+
+def worlds_of(names: Sequence[WorldName], endpoints: str | None = None) -> dict[WorldName, MakeWorld]:
+    """How to make each world. With `endpoints` the real one uses that etcd instead of starting its own."""
+    makers: dict[WorldName, MakeWorld] = {}
+    for name in names:
+        if name == "real":
+            from experiments.real import RealWorld  # noqa: PLC0415 - grpc is needed for this world only
+
+            makers[name] = lambda one: RealWorld(one, endpoints)
+        else:
+            from experiments.simulated import SimulatedWorld  # noqa: PLC0415 - likewise simpy
+
+            makers[name] = SimulatedWorld
+    return makers
+
+
+def run_scenario(
+    one: Scenario,
+    worlds: dict[WorldName, MakeWorld],
+    out: Path,
+    *,
+    seed: int | None = None,
+    on_step: Callable[[Step], None] = lambda _: None,
+) -> dict[str, metrics.Values]:
+    """Run all repetitions, write everything under `out`, and return the summaries by world.
+
+    Raises ExperimentError, ScenarioError, OSError.
+    """
+    if seed is not None:
+        one = msgspec.structs.replace(one, measure=msgspec.structs.replace(one.measure, seed=seed))
+    for stale in (out / "metrics.json", *(out / world for world in ("real", "sim"))):
+        _remove(stale)
+    scenario.write(one, out)
+    figures: dict[WorldName, list[metrics.Values]] = {name: [] for name in worlds}
+    total, done = one.measure.repetitions * len(worlds), 0
+    with contextlib.ExitStack() as stack:
+        entered = {name: stack.enter_context(make(one)) for name, make in worlds.items()}
+        for repetition in range(one.measure.repetitions):
+            load = workload.draw(one, repetition)
+            for name, world in entered.items():
+                tell = _teller(on_step, Step(name, repetition, done, total, "starting"))
+                directory = out / name / str(repetition)
+                figures[name].append(_repetition(one, repetition, world, load, directory, tell))
+                done += 1
+                on_step(Step(name, repetition, done, total, "done"))
+    summaries = {str(name): metrics.summarise(values) for name, values in figures.items()}
+    metrics.write(summaries, out / "metrics.json")
+    return summaries
+
+
+def _teller(on_step: Callable[[Step], None], step: Step) -> Tell:
+    def tell(what: str) -> None:
+        on_step(Step(step.world, step.repetition, step.done, step.total, what))
+
+    return tell
+
+
+def _repetition(
+    one: Scenario, repetition: int, world: World, load: workload.Workload, directory: Path, tell: Tell
+) -> metrics.Values:
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    measured = world.run(one, load, tell)
+    tell("writing")
+    values = figures_of(one, measured)
+    scenario.write(one, directory)
+    trace.write(measured.trace, directory / "trace.parquet")
+    trace.write(measured.resources, directory / "resources.parquet")
+    about: dict[str, Any] = {
+        "scenario": one.name,
+        "world": directory.parent.name,
+        "seed": one.measure.seed,
+        "repetition": repetition,
+        "started_at": started_at,
+    }
+    environment.write(directory / "environment.json", **about, **measured.environment)
+    metrics.write({directory.parent.name: metrics.summarise([values])}, directory / "metrics.json")
+    return values
+
+
+def figures_of(one: Scenario, measured: Measured) -> metrics.Values:
+    """The figures of one repetition."""
+    return metrics.of_repetition(
+        measured.trace,
+        measured.resources,
+        measured.counts,
+        slots=one.topology.workers * one.topology.slots,
+        warmup_s=one.measure.warmup_s,
+    )
+
+
+def _remove(path: Path) -> None:
+    """What an earlier run left here must not be taken for part of this one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

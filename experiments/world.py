@@ -1,0 +1,47 @@
+"""What a world is to an experiment: something that runs one repetition of a scenario and hands back what it saw."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+import pandas as pd
+
+from experiments.metrics import Counts
+from experiments.schema import Scenario
+from experiments.workload import Workload
+
+WorldName = Literal["real", "sim"]
+Tell = Callable[[str], None]
+"""Takes a few words on what is happening, for people who wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One repetition: the trace, the samples of the processes, what became of the tasks, and where it ran."""
+
+    trace: pd.DataFrame
+    resources: pd.DataFrame
+    counts: Counts
+    environment: dict[str, Any]
+
+
+class World(Protocol):
+    """Entered once for a scenario; `run` is then called for each repetition."""
+
+    def run(self, scenario: Scenario, workload: Workload, tell: Tell) -> Measured:
+        """Run one repetition.
+
+        Raises ExperimentError, with a sentence for the user, where it cannot be run.
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class ExperimentError(Exception):
+    """An experiment that could not be run; the message is a sentence for the user."""
