@@ -50,7 +50,7 @@ def throughput_of(scenario: Scenario, world: World) -> Estimate | None:
 def scaling(scenarios: Sequence[Scenario], caption: str) -> Md:
     """Throughput, bounds and share of the slot bound for each scenario, real and model."""
     rows = []
-    for scenario in scenarios:
+    for scenario in sorted(scenarios, key=lambda one: (one.dispatch != "watch", one.workers)):
         real, sim = (throughput_of(scenario, world) for world in WORLDS)
         bound = scenario.slot_bound_per_s
         share = real.value / bound if real and real.value and bound else None

@@ -1,6 +1,7 @@
 """The figures show what the data say, whatever the data."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,11 +54,11 @@ def test_real_and_model_keep_their_colours_and_both_are_drawn(tmp_path: Path) ->
     runs = load_runs(write_runs(tmp_path, toys, repetitions=2))
     left = scaling.figure(scaling.points(runs.scaling())).axes[0]
     lines = {str(line.get_label()): line for line in left.get_lines()}
-    drawn = {container.get_label(): container.lines[0] for container in left.containers}
+    drawn: dict[str, Any] = {str(bars.get_label()): bars[0] for bars in left.containers}
     assert drawn["watch, real"].get_color() == COLOUR["real"]
     assert drawn["watch, model"].get_color() == COLOUR["sim"]
     assert drawn["watch, real"].get_marker() != drawn["watch, model"].get_marker()
-    assert list(lines["slot bound"].get_ydata()) == [10.0, 30.0]
+    assert np.asarray(lines["slot bound"].get_ydata()).tolist() == [10.0, 30.0]
 
 
 def test_a_saved_figure_depends_on_nothing_but_its_data(tmp_path: Path) -> None:
