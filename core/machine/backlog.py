@@ -111,6 +111,11 @@ class Backlog:
 
     # --- going out ---
 
+    @property
+    def own(self) -> int:
+        """Ready tasks of our share, as far as they are in memory."""
+        return sum(window.own for window in self._windows.values())
+
     def next(self, pick: Callable[[Kind], str | None]) -> tuple[Entry, str] | None:
         """The next task and its worker, or None where nothing can be placed; queues take turns."""
         count = len(self._order)
@@ -155,7 +160,7 @@ class Backlog:
         if not self.may_steal:
             self._idle_since = None
             return
-        own = sum(window.own for window in self._windows.values())
+        own = self.own
         foreign = any(len(window) > window.own for window in self._windows.values())
         if own or not foreign or not room:
             self._idle_since = None

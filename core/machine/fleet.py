@@ -1,7 +1,8 @@
 """The scheduler's view of the workers: who lives, what each holds of ours, and who takes the next task.
 
 Placement is least-loaded first (tasks held / slots), ties by id. Because a free slot anywhere is less load than a
-buffer place, buffers fill only when all slots are busy. Workers that serve the same queues and types form a group
+buffer place, buffers fill only when all slots are busy; and only from a deep backlog (more ready tasks than slots),
+because at the end of one a buffered task would wait behind its worker's slots while another's are free. Workers that serve the same queues and types form a group
 with one heap, whose outdated entries are skipped when they come up; so a choice costs O(log workers).
 """
 
@@ -113,14 +114,21 @@ class Fleet:
         """Whether some live worker takes tasks of this class."""
         return bool(self._groups_for(kind))
 
-    def pick(self, kind: Kind) -> str | None:
-        """The least loaded worker with room for a task of this class."""
+    def pick(self, kind: Kind, *, deep: bool) -> str | None:
+        """The least loaded worker with room for a task of this class; buffers count only if the backlog is deep."""
         best: tuple[float, str] | None = None
         for group in self._groups_for(kind):
             top = self._top(group)
             if top is not None and (best is None or top < best):
                 best = top
-        return best[1] if best else None
+        if best is None or (best[0] >= 1.0 and not deep and not self._polling):
+            return None
+        return best[1]
+
+    @property
+    def slots(self) -> int:
+        """All slots of the live workers."""
+        return sum(state.record.slots for state in self._workers.values())
 
     @property
     def room(self) -> int:

@@ -13,6 +13,7 @@ Recovery (requeue, promotion, reconciliation) lives in `core.machine.upkeep`, wi
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from core.kv import keys
 from core.kv.requests import Change
@@ -287,8 +288,10 @@ class SchedulerMachine:
         entries: list[Entry] = []
         items: list[Assignment] = []
         me, batch = self._me, self._batch + 1
+        waiting, slots = self._backlog.own, self._fleet.slots
         while len(items) < limit:
-            choice = self._backlog.next(self._fleet.pick)
+            deep = waiting - len(items) > slots
+            choice = self._backlog.next(partial(self._fleet.pick, deep=deep))
             if choice is None:
                 break
             entry, worker = choice
