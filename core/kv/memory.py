@@ -299,7 +299,12 @@ class MemoryKv:
     # --- watches -------------------------------------------------------------------------------------------------
 
     def watch(self, key: str, end: str, revision: int, *, puts: bool = True, deletes: bool = True) -> int | Refused:
-        """Watch [key, end) from `revision` on (0: from now on). The id of the watcher, or Refused(COMPACTED)."""
+        """Watch [key, end) from `revision` on (0: from now on); the id of the watcher.
+
+        Refused as COMPACTED where that revision is gone, as INVALID where the range is empty.
+        """
+        if key >= end:
+            return Refused(Reason.INVALID, "watch of an empty range")
         if revision and revision < self.floor:
             return Refused(Reason.COMPACTED, f"revision {revision} is below {self.floor}")
         missed: list[Change] = []

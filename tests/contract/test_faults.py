@@ -1,0 +1,318 @@
+"""etcd is killed, hangs, or was never there: what the store, the watches and the keepalive make of it."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
+from msgspec import Raw
+
+from core.etcd.binary import Server
+from core.etcd.embedded import EmbeddedEtcd
+from core.etcd.errors import EtcdUnreachable
+from core.etcd.host import free_ports
+from core.etcd.lease import KeepAlive
+from core.etcd.store import EtcdStore
+from core.etcd.watch import Watcher
+from core.kv.requests import (
+    Found,
+    Get,
+    Grant,
+    Granted,
+    Put,
+    Reason,
+    Refused,
+    Response,
+    Revoke,
+    Revoked,
+    Txn,
+    TxnDone,
+    Unknown,
+)
+from core.machine.messages import Changes, Failed, LeaseLost, LeaseRenewed, Message, Watch, WatchLost
+from core.model import Marker, TaskSpec
+from tests.contract.worlds import record
+
+TIMEOUT_S = 20.0
+
+
+@pytest.fixture
+def own_etcd(durable_server: Server) -> Iterator[EmbeddedEtcd]:
+    """A server that the test may kill."""
+    with EmbeddedEtcd(server=durable_server) as server:
+        yield server
+
+
+@pytest.fixture
+def store(own_etcd: EmbeddedEtcd, namespace: str) -> Iterator[EtcdStore]:
+    opened = EtcdStore(",".join(own_etcd.endpoints), namespace)
+    yield opened
+    opened.close()
+
+
+def put(store: EtcdStore, key: str, number: int = 1) -> int:
+    """Write until acknowledged."""
+    while True:
+        match store.call(Txn((), (Put(key, record(number)),)), 2.0):
+            case TxnDone(revision=revision):
+                return revision
+            case Unknown():
+                continue
+            case other:
+                raise AssertionError(other)
+
+
+def changes_until(events: "queue.SimpleQueue[Message]", revision: int) -> list[int]:
+    """The revisions of the changes that arrive, up to `revision`."""
+    seen: list[int] = []
+    while not seen or seen[-1] < revision:
+        event = events.get(timeout=TIMEOUT_S)
+        assert isinstance(event, Changes), event
+        assert event.revision >= event.changes[-1].mod_revision
+        seen += [change.mod_revision for change in event.changes]
+    return seen
+
+
+def test_a_watch_goes_on_after_a_crash_without_gap_or_duplicate(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:
+    events: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    watcher = Watcher(store, events.put)
+    first = put(store, "w/0")
+    watcher.watch(Watch("w", "w/", "w0", first))
+    assert changes_until(events, first) == [first]
+    last = first
+    for round_ in range(2):
+        while_up = [put(store, f"w/{round_}-{number}") for number in range(5)]
+        own_etcd.kill()
+        own_etcd.restart()
+        last = put(store, f"w/{round_}-after")
+        assert changes_until(events, last) == list(range(while_up[0], last + 1))
+    watcher.close()
+    put(store, "w/late")
+    assert events.empty()
+
+
+def test_a_watch_notices_a_server_that_lost_its_data(durable_server: Server, namespace: str) -> None:
+    events: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    with EmbeddedEtcd(server=durable_server) as first:
+        store = EtcdStore(",".join(first.endpoints), namespace)
+        watcher = Watcher(store, events.put)
+        revision = [put(store, "w/0", number) for number in range(1, 10)][-1]
+        watcher.watch(Watch("w", "w/", "w0", revision))
+        changes_until(events, revision)
+        first.kill()
+        (data,) = (path for path in first.directory.iterdir() if path.is_dir())
+        data.rename(data.with_name("gone"))
+        first.restart()
+        event = events.get(timeout=TIMEOUT_S)
+        assert isinstance(event, Failed), event
+        assert "lost data" in event.detail
+        watcher.close()
+        store.close()
+
+
+def test_keepalive_goes_on_after_a_crash(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:
+    granted = store.call(Grant(3.0))
+    assert isinstance(granted, Granted)
+    events: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    keeper = KeepAlive(store)
+    before = time.monotonic()
+    keeper.add(granted.lease, granted.ttl_s, events.put)
+    renewed = events.get(timeout=TIMEOUT_S)
+    assert isinstance(renewed, LeaseRenewed)
+    assert before + 3.0 <= renewed.expires_mono <= time.monotonic() + 3.0
+    own_etcd.kill()
+    while not events.empty():
+        events.get()
+    own_etcd.restart()
+    back = events.get(timeout=TIMEOUT_S)
+    assert isinstance(back, LeaseRenewed)
+    assert back.expires_mono > renewed.expires_mono
+    store.call(Revoke(granted.lease))
+    while isinstance(event := events.get(timeout=TIMEOUT_S), LeaseRenewed):
+        pass
+    assert event == LeaseLost(granted.lease)
+    keeper.close()
+
+
+def test_a_dropped_lease_dies(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:
+    keeper, watches = KeepAlive(store), queue.SimpleQueue[Message]()
+    watcher = Watcher(store, watches.put)
+    kept, dropped = store.call(Grant(2.0)), store.call(Grant(2.0))
+    assert isinstance(kept, Granted)
+    assert isinstance(dropped, Granted)
+    done = store.call(Txn((), (Put("l/kept", record(), kept.lease), Put("l/dropped", record(), dropped.lease))))
+    assert isinstance(done, TxnDone)
+    watcher.watch(Watch("l", "l/", "l0", done.revision + 1))
+    heard: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    for granted in (kept, dropped):
+        keeper.add(granted.lease, granted.ttl_s, heard.put)
+    renewed = {heard.get(timeout=TIMEOUT_S), heard.get(timeout=TIMEOUT_S)}
+    assert {event.lease for event in renewed if isinstance(event, LeaseRenewed)} == {kept.lease, dropped.lease}
+    keeper.drop(dropped.lease)
+    event = watches.get(timeout=TIMEOUT_S)
+    assert isinstance(event, Changes)
+    assert [(change.key, change.deleted) for change in event.changes] == [("l/dropped", True)]
+    found = store.call(Get("l/", "l0"))
+    assert isinstance(found, Found)
+    assert [kv.key for kv in found.kvs] == ["l/kept"]
+    keeper.close()
+    watcher.close()
+
+
+def test_a_write_in_flight_at_a_hanging_server_is_unknown(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:
+    revision = put(store, "k")
+    own_etcd.stop()
+    answers: queue.SimpleQueue[Response] = queue.SimpleQueue()
+    for number in range(3):
+        store.send(Txn((), (Put("k", record(number)),)), answers.put, 0.5)
+    assert all(isinstance(answers.get(timeout=TIMEOUT_S), Unknown) for _ in range(3))
+    own_etcd.resume()
+    # The server had them in its socket: it may carry out none, some or all of them, and nothing else.
+    after = put(store, "other")
+    found = store.call(Get("k"))
+    assert isinstance(found, Found)
+    assert revision <= found.kvs[0].mod_revision <= revision + 3
+    assert after <= revision + 4
+
+
+def test_a_write_in_flight_at_a_killed_server_is_unknown(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:
+    put(store, "k")
+    own_etcd.stop()
+    answers: queue.SimpleQueue[Response] = queue.SimpleQueue()
+    store.send(Txn((), (Put("k", record()),)), answers.put)
+    own_etcd.kill()
+    assert isinstance(answers.get(timeout=TIMEOUT_S), Unknown)
+
+
+def test_nobody_there(namespace: str) -> None:
+    store = EtcdStore(f"127.0.0.1:{free_ports(1)[0]}", namespace, timeout_s=1.0)
+    for request in (Get("k"), Txn((), (Put("k", record()),)), Grant(2.0), Revoke(1)):
+        assert isinstance(store.call(request), Unknown)
+    with pytest.raises(EtcdUnreachable, match="--etcd-endpoints"):
+        store.check()
+    with pytest.raises(EtcdUnreachable):
+        store.learn_max_operations()
+    store.close()
+    assert isinstance(store.call(Get("k")), Unknown)
+
+
+# --- what only a real server does --------------------------------------------------------------------------------
+
+
+def big(size: int) -> Marker:
+    return Marker(TaskSpec("0" * 32, "echo", payload=Raw(b'"' + b"x" * size + b'"')))
+
+
+@pytest.fixture
+def shared(etcd: EmbeddedEtcd, namespace: str) -> Iterator[EtcdStore]:
+    opened = EtcdStore(",".join(etcd.endpoints), namespace)
+    yield opened
+    opened.close()
+
+
+def test_the_server_introduces_itself(etcd: EmbeddedEtcd, shared: EtcdStore) -> None:
+    info = shared.check()
+    assert info.version.startswith(("3.4", "3.5", "3.6"))
+    assert info.cluster_id
+    assert info.members == ("etcd-1",)
+    assert info.revision >= 1
+    assert info.database_bytes > 0
+    assert info.alarms == ()
+    assert shared.learn_max_operations() == etcd.max_txn_ops
+
+
+@pytest.mark.parametrize("size", [1_600_000, 3_000_000], ids=["etcd's limit", "grpc's limit"])
+def test_too_large_a_request_is_refused(shared: EtcdStore, size: int) -> None:
+    refused = shared.call(Txn((), (Put("k", big(size)),)))
+    assert isinstance(refused, Refused)
+    assert refused.reason is Reason.TOO_LARGE
+    assert shared.call(Get("k", count_only=True)) != refused
+
+
+def test_a_large_history_arrives_whole(shared: EtcdStore) -> None:
+    """Etcd cuts a response over 2 MiB into fragments, which must come out as one delivery."""
+    done = [shared.call(Txn((), (Put(f"w/{number}", big(1_200_000)),))) for number in range(6)]
+    assert all(isinstance(each, TxnDone) for each in done)
+    events: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    watcher = Watcher(shared, events.put)
+    first, last = done[0], done[-1]
+    assert isinstance(first, TxnDone)
+    assert isinstance(last, TxnDone)
+    watcher.watch(Watch("w", "w/", "w0", first.revision))
+    event = events.get(timeout=TIMEOUT_S)
+    assert isinstance(event, Changes)
+    assert [change.key for change in event.changes] == [f"w/{number}" for number in range(6)]
+    assert event.revision == last.revision
+    watcher.close()
+
+
+def test_an_answer_too_large_for_one_message_comes_in_smaller_pages(
+    shared: EtcdStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.etcd.channel.RECEIVE_LIMIT_BYTES", 1_000_000)
+    small = EtcdStore(shared.endpoints, shared.namespace)
+    for number in range(5):
+        assert isinstance(small.call(Txn((), (Put(f"r/{number}", big(400_000)),))), TxnDone)
+    found = small.call(Get("r/", "r0"))
+    assert isinstance(found, Found)
+    assert [kv.key for kv in found.kvs] == [f"r/{number}" for number in range(5)]
+    assert found.count == 5
+    # A write whose answer does not fit was carried out: nobody may call it refused.
+    answer = small.call(Txn((), (Put("done", record()), Get("r/", "r0"))))
+    assert isinstance(answer, Unknown)
+    written = small.call(Get("done", count_only=True))
+    assert isinstance(written, Found)
+    assert written.count == 1
+    small.close()
+
+
+def test_a_watch_that_is_refused_fails_and_leaves_the_others_alone(shared: EtcdStore) -> None:
+    events: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    watcher = Watcher(shared, events.put)
+    watcher.watch(Watch("good", "a", "b", 0))
+    watcher.watch(Watch("empty", "b", "a", 0))
+    refused = events.get(timeout=TIMEOUT_S)
+    assert isinstance(refused, Failed), refused
+    assert refused.call == "watch empty"
+    revision = put(shared, "a")
+    assert changes_until(events, revision) == [revision]
+    watcher.close()
+
+
+def test_a_compacted_watch_is_lost_and_a_replaced_one_is_silent(shared: EtcdStore) -> None:
+    first, second = put(shared, "w/0"), put(shared, "w/0")
+    compaction = rpc_pb2.CompactionRequest(revision=second, physical=True)
+    rpc_pb2_grpc.KVStub(shared.channel).Compact(compaction, timeout=TIMEOUT_S)
+    events: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    watcher = Watcher(shared, events.put)
+    watcher.watch(Watch("w", "w/", "w0", first))
+    assert events.get(timeout=TIMEOUT_S) == WatchLost("w")
+    watcher.watch(Watch("w", "x/", "x0", second))
+    watcher.watch(Watch("w", "w/", "w0", second + 1))
+    put(shared, "x/0")
+    last = put(shared, "w/1")
+    assert changes_until(events, last) == [last]
+    watcher.close()
+
+
+def test_closing_answers_what_is_in_flight(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:
+    put(store, "k")
+    own_etcd.stop()
+    answers: queue.SimpleQueue[Response] = queue.SimpleQueue()
+    store.send(Get("k"), answers.put)
+    store.close()
+    assert isinstance(answers.get(timeout=TIMEOUT_S), Unknown)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("tandem-")]
+
+
+def test_garbage_under_the_namespace_is_named_and_left_alone(shared: EtcdStore) -> None:
+    foreign = shared.wire.key("task/") + b"\xff\xfe"
+    rpc_pb2_grpc.KVStub(shared.channel).Put(rpc_pb2.PutRequest(key=foreign, value=b"\x00\xff"), timeout=TIMEOUT_S)
+    found = shared.call(Get("task/", "task0"))
+    assert isinstance(found, Found)
+    (kv,) = found.kvs
+    assert type(kv.value).__name__ == "Garbage"
+    assert shared.call(Get(kv.key)) == found
+    assert shared.call(Revoke(12345)) == Revoked()
