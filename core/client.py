@@ -6,23 +6,20 @@ with Client("127.0.0.1:2379") as client:
 """
 
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-from msgspec import Raw
-from uuid_utils import uuid7
 
 from core.etcd.store import DEFAULT_NAMESPACE
+from core.handle import Handle, SubmitError, TaskCancelledError, TaskFailedError, TaskNotFoundError
 from core.inspect import TaskStatus, describe_task
-from core.kv.keys import check_name
 from core.kv.requests import Get, Grant, Response, Revoke, Txn
 from core.machine.client import ClientMachine
 from core.machine.messages import Acknowledge, Deliver, Drain, Follow, Message, Submit
-from core.model import DEFAULT_PRIORITY, MAX_PAYLOAD_BYTES, NULL, PRIORITIES, Outcome, TaskSpec, Verdict
+from core.model import DEFAULT_PRIORITY, TaskSpec
 from core.runtime.calls import perform
 from core.runtime.clock import now
 from core.runtime.driver import Driver, Inbox
@@ -30,90 +27,19 @@ from core.runtime.link import EtcdLink
 from core.runtime.spool import Spool
 from core.scheduler import tasks_per_txn
 from core.settings import ClientSettings
+from core.specs import make_spec
 
 DEFAULT_ENDPOINTS = "127.0.0.1:2379"
 CLOSE_TIMEOUT_S = 10.0
 
-
-class TaskFailedError(Exception):
-    """The task's attempts are used up; the text is the last error."""
-
-
-class TaskCancelledError(Exception):
-    """The task was cancelled."""
-
-
-class TaskNotFoundError(Exception):
-    """There is no task with this id."""
-
-
-class SubmitError(Exception):
-    """etcd or an existing task refused the submit: nothing was written for this task."""
-
-
-class Handle:
-    """A submitted task. All waits raise TimeoutError after `timeout_s` seconds; the task goes on all the same."""
-
-    __slots__ = ("_acked", "_client", "_done", "_ended", "_outcome", "_refused", "id")
-
-    def __init__(self, client: "Client", task_id: str, acked: threading.Event | None) -> None:
-        self._client = client
-        self._acked = acked  # shared by all handles of one call; None: known to be submitted
-        self._refused = ""
-        self._done: threading.Event | None = None
-        self._ended = False
-        self._outcome: Outcome | None = None  # once ended; None: there is no such task
-        self.id = task_id
-
-    def __repr__(self) -> str:
-        return f"<Handle {self.id}>"
-
-    def acknowledged(self, timeout_s: float | None = None) -> None:
-        """Wait until the submit is durable.
-
-        Raises SubmitError where it was refused. After a TimeoutError it may still have been, or be, applied.
-        """
-        if self._acked is not None and not self._acked.wait(timeout_s):
-            raise TimeoutError(f"task {self.id} was not acknowledged within {timeout_s} s; it may still be submitted")
-        if self._refused:
-            raise SubmitError(f"task {self.id}: {self._refused}")
-        self._client.check()
-
-    def outcome(self, timeout_s: float | None = None) -> Outcome:
-        """Wait for the end of the task.
-
-        Raises SubmitError, TaskNotFoundError.
-        """
-        until = None if timeout_s is None else time.monotonic() + timeout_s
-        self.acknowledged(timeout_s)
-        if not self._ended:
-            self._done = self._done or threading.Event()
-            self._client.follow(self)  # if it ended just before there was an event to set, it is delivered again
-            if not self._done.wait(None if until is None else until - time.monotonic()):
-                raise TimeoutError(f"task {self.id} did not end within {timeout_s} s")
-        self._client.check()
-        if self._outcome is None:
-            raise TaskNotFoundError(f"there is no task {self.id}")
-        return self._outcome
-
-    def result(self, timeout_s: float | None = None) -> Any:
-        """Wait for what the handler returned.
-
-        Raises TaskFailedError, TaskCancelledError, SubmitError, TaskNotFoundError.
-        """
-        outcome = self.outcome(timeout_s)
-        if outcome.verdict == Verdict.FAILED:
-            raise TaskFailedError(f"task {self.id} failed (attempt {outcome.attempt}): {outcome.error}")
-        if outcome.verdict == Verdict.CANCELLED:
-            raise TaskCancelledError(f"task {self.id} was cancelled")
-        return msgspec.json.decode(outcome.result)
-
-    def status(self, timeout_s: float = 5.0) -> TaskStatus:
-        """Where the task is now, read from etcd.
-
-        Raises TaskNotFoundError, EtcdUnreachable.
-        """
-        return self._client.status(self.id, timeout_s)
+__all__ = [
+    "Client",
+    "Handle",
+    "SubmitError",
+    "TaskCancelledError",
+    "TaskFailedError",
+    "TaskNotFoundError",
+]
 
 
 class Client:
@@ -263,7 +189,7 @@ class Client:
 
     def _on_ack(self, command: Acknowledge) -> None:
         for task_id, reason in command.failed:
-            self._handles.pop(task_id)._refused = reason  # noqa: SLF001 - one unit with its handles
+            self._handles.pop(task_id).refuse(reason)
         for task_id in (*command.ids, *(task_id for task_id, _ in command.failed)):
             self._calls.pop(task_id).arrived()
 
@@ -271,17 +197,13 @@ class Client:
         for task_id, outcome in command.outcomes:
             handle = self._handles.pop(task_id, None)
             if handle is not None:
-                handle._outcome = outcome  # noqa: SLF001 - one unit with its handles
-                handle._ended = True  # noqa: SLF001
-                if handle._done is not None:  # noqa: SLF001
-                    handle._done.set()  # noqa: SLF001
+                handle.end(outcome)
 
     def _wake_all(self) -> None:
         for call in list(self._calls.values()):
             call.acked.set()
         for handle in list(self._handles.values()):
-            if handle._done is not None:  # noqa: SLF001
-                handle._done.set()  # noqa: SLF001
+            handle.wake()
 
 
 class _Call:
@@ -297,41 +219,3 @@ class _Call:
         self._missing -= 1
         if self._missing == 0:
             self.acked.set()
-
-
-def make_spec(
-    type: str,  # noqa: A002 - the field's word
-    payload: object = None,
-    *,
-    queue: str = "default",
-    priority: int = DEFAULT_PRIORITY,
-    max_attempts: int = 3,
-) -> TaskSpec:
-    """A specification with a fresh, time-ordered id.
-
-    Raises ValueError with a sentence for the user.
-    """
-    check_name("task type", type)
-    check_name("queue", queue)
-    if priority not in PRIORITIES:
-        raise ValueError(f"priority {priority} is not one of 0 (first) to {PRIORITIES[-1]} (last)")
-    if max_attempts < 1:
-        raise ValueError(f"max_attempts must be at least 1, not {max_attempts}")
-    return TaskSpec(uuid7().hex, type, queue, encode_payload(payload), priority, max_attempts, submitted_at=now().wall)
-
-
-def encode_payload(payload: object) -> Raw:
-    """Raises ValueError where the payload is not JSON or too large."""
-    if payload is None:
-        return NULL
-    try:
-        encoded = payload if isinstance(payload, Raw) else Raw(msgspec.json.encode(payload))
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError(f"the payload is not JSON: {error}") from error
-    size = len(bytes(encoded))
-    if size > MAX_PAYLOAD_BYTES:
-        raise ValueError(
-            f"the payload is {size} bytes of JSON, {MAX_PAYLOAD_BYTES} are allowed: "
-            "put the data elsewhere and pass its address"
-        )
-    return encoded
