@@ -57,7 +57,7 @@ def commit_of(runs: Runs) -> str | None:
 
 def _dirty(runs: Runs) -> bool:
     value = first_of(runs.environment, COMMIT_KEYS)
-    return bool(runs.environment.get("uncommitted_changes")) or str(value).endswith("-dirty")
+    return any(runs.environment.get(key) for key in ("dirty", "uncommitted_changes")) or str(value).endswith("-dirty")
 
 
 def etcd_of(runs: Runs) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def _reason(facts: dict[str, Any]) -> str | None:
         return "; ".join(str(item) for item in value)
     if isinstance(value, str):
         return value
-    return str(facts.get("disturbed_rule") or "other work was running on the machine")
+    return str(facts.get("disturbance") or facts.get("disturbed_rule") or "other work was running on the machine")
 
 
 def disturbed(scenarios: list[Scenario]) -> dict[str, str]:

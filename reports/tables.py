@@ -210,27 +210,35 @@ def claims(rows: Sequence[dict[str, Any]], caption: str) -> Md:
              Md(listed or MISSING)]
         )  # fmt: skip
     header = ["claim", "as stated", "measured", "model", "verdict", "evidence"]
-    return table("claims", caption, header, cells, "llllll", widths=(9, 25, 18, 15, 18, 15), small=True)
+    return table("claims", caption, header, cells, "llllll", widths=(7, 18, 26, 21, 17, 11), small=True)
 
 
-def _flatten(prefix: str, value: Any) -> list[tuple[str, Any]]:
+def _shown(key: str, value: Any) -> tuple[str, Any]:
+    """A fact with its name for people: bytes as GiB, lists and tables of versions on one line."""
     if isinstance(value, dict):
-        return [pair for key, item in value.items() for pair in _flatten(f"{prefix}.{key}" if prefix else key, item)]
+        return key, ", ".join(f"{name} {item}" for name, item in value.items() if item is not None)
     if isinstance(value, list):
-        return [(prefix, ", ".join(number(item) if isinstance(item, float) else str(item) for item in value))]
-    if prefix.endswith("_bytes") and isinstance(value, int | float):
-        return [(prefix.removesuffix("_bytes"), f"{number(value / 2**30)} GiB")]
-    return [(prefix, value)]
+        return key, ", ".join(number(item) if isinstance(item, float) else str(item) for item in value)
+    if key.endswith("_bytes") and isinstance(value, int | float):
+        return key.removesuffix("_bytes"), f"{number(value / 2**30)} GiB"
+    return key, value
+
+
+def _facts(runs: Runs) -> list[tuple[str, Any]]:
+    etcd = runs.environment.get("etcd")
+    nested = {f"etcd_{key}": value for key, value in etcd.items()} if isinstance(etcd, dict) else {"etcd": etcd}
+    plain = {key: value for key, value in runs.environment.items() if key != "etcd"}
+    return [_shown(key, value) for key, value in (plain | nested).items() if value not in (None, "", [], {})]
 
 
 def environment(runs: Runs, caption: str) -> Md:
-    """Every fact of environment.json, nested names joined by dots."""
+    """Every fact of environment.json that is known."""
     rows = []
-    for key, value in _flatten("", runs.environment):
+    for key, value in _facts(runs):
         text = str(value) if isinstance(value, str) else escape(value)
         cut = isinstance(value, str) and len(text) > MAX_ENVIRONMENT_CHARS
         rows.append([key.replace("_", " "), f"{text[:MAX_ENVIRONMENT_CHARS]}…" if cut else text])
-    return table("environment", caption, ["fact", "value"], rows, "ll", widths=(28, 72), small=True)
+    return table("environment", caption, ["fact", "value"], rows, "ll", widths=(20, 80), small=True)
 
 
 def calibration(runs: Runs, caption: str) -> Md:

@@ -21,6 +21,8 @@ def figure(data: pd.DataFrame) -> Figure:
         place = {time: index for index, time in enumerate(times)}
         for world in WORLDS:
             part = rows[rows["world"] == world]
+            if part.empty:
+                continue
             axes.errorbar(
                 part["service_s"].map(place) + DODGE[world],
                 part["value"],

@@ -75,6 +75,7 @@ def figure(data: pd.DataFrame) -> Figure:
     right.set(xlabel="workers", ylabel="share of the slot bound (%)", ylim=(0, 108))
     for axes in (left, right):
         axes.set_xticks(sorted(data["workers"].unique()))
+        axes.set_xlim(data["workers"].min() - 0.6, data["workers"].max() + 0.6)
     left.set_ylim(bottom=0)
     handles, labels = left.get_legend_handles_labels()
     result.legend(handles, labels, loc="outside upper center", ncols=min(len(labels), 6), columnspacing=1.2)
