@@ -68,7 +68,7 @@ def _fail(text: str, code: int) -> None:
 
 
 def _endpoints(given: str | None) -> str:
-    from core.runtime.up import running_endpoints  # noqa: PLC0415
+    from core.commands.up import running_endpoints  # noqa: PLC0415
 
     return given or running_endpoints() or "127.0.0.1:2379"
 
@@ -97,7 +97,7 @@ def up(
     handlers: App = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C: an etcd of its own (data is temporary), schedulers, workers."""
-    from core.runtime.up import Plan, run_up  # noqa: PLC0415
+    from core.commands.up import Plan, run_up  # noqa: PLC0415
 
     with _clear_errors():
         _config(config)  # a mistake shows here, once, not in every process
@@ -201,7 +201,7 @@ def submit(
     namespace: Namespace = DEFAULT_NAMESPACE,
 ) -> None:
     """Submit tasks."""
-    from core.runtime.submit import Order, run_submit  # noqa: PLC0415
+    from core.commands.submit import Order, run_submit  # noqa: PLC0415
 
     with _clear_errors():
         order = Order(type_, queue, count, payload, priority, max_attempts, wait, timeout_s, force)
@@ -216,7 +216,7 @@ def status(
     namespace: Namespace = DEFAULT_NAMESPACE,
 ) -> None:
     """Show schedulers, workers and queues."""
-    from core.runtime.show import show_overview  # noqa: PLC0415
+    from core.commands.show import show_overview  # noqa: PLC0415
 
     with _clear_errors():
         show_overview(_endpoints(endpoints), _namespace(namespace), as_json=json)
@@ -231,7 +231,7 @@ def task(
     namespace: Namespace = DEFAULT_NAMESPACE,
 ) -> None:
     """Show one task: where it is, or how it ended. Exit code 1 where there is no such task."""
-    from core.runtime.show import show_task  # noqa: PLC0415
+    from core.commands.show import show_task  # noqa: PLC0415
 
     with _clear_errors():
         raise typer.Exit(show_task(task_id, _endpoints(endpoints), _namespace(namespace), as_json=json))

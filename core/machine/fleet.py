@@ -2,8 +2,10 @@
 
 Placement is least-loaded first (tasks held / slots), ties by id. Because a free slot anywhere is less load than a
 buffer place, buffers fill only when all slots are busy; and only from a deep backlog (more ready tasks than slots),
-because at the end of one a buffered task would wait behind its worker's slots while another's are free. Workers that serve the same queues and types form a group
-with one heap, whose outdated entries are skipped when they come up; so a choice costs O(log workers).
+because at the end of one a buffered task would wait behind its worker's slots while another's are free.
+
+Workers that serve the same queues and types form a group with one heap, whose outdated entries are skipped when they
+come up; so a choice costs O(log workers).
 """
 
 from collections.abc import Callable

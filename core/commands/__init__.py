@@ -1,0 +1,1 @@
+"""What the commands of `tandem` do, once their arguments are read."""
