@@ -1,0 +1,52 @@
+"""What the store holds when a run is over: is every task in exactly one place, and ended once?
+
+The same counts as for the real store (`experiments.aftermath`), from memory and at one revision.
+"""
+
+from dataclasses import dataclass
+
+from core.kv import keys
+from core.kv.memory import MemoryKv
+from core.kv.requests import Found, Get, Kv
+from core.model import TaskRecord
+
+WRITES_OF_A_TASK = 2
+"""The submit and the outcome. More is a second commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aftermath:
+    """`outcomes`: id -> (verdict, attempt). `lost`: in no place; `misplaced`: in several; `doubled`: ended twice."""
+
+    outcomes: dict[str, tuple[str, int]]
+    stored: int
+    lost: int
+    doubled: int
+    misplaced: int
+
+
+def inspect(kv: MemoryKv) -> Aftermath:
+    marked: dict[str, int] = {}
+    for prefix in (keys.READY, keys.LATER, keys.RUN):
+        for one in _all(kv, prefix):
+            task_id = one.key.rpartition("/")[2]
+            marked[task_id] = marked.get(task_id, 0) + 1
+    outcomes: dict[str, tuple[str, int]] = {}
+    stored = lost = doubled = misplaced = 0
+    for one in _all(kv, keys.TASK):
+        assert isinstance(one.value, TaskRecord)
+        task_id, outcome = one.value.spec.id, one.value.outcome
+        if outcome is not None:
+            outcomes[task_id] = (str(outcome.verdict), outcome.attempt)
+        places = marked.pop(task_id, 0) + (outcome is not None)
+        stored += 1
+        lost += places == 0
+        misplaced += places > 1
+        doubled += one.version > WRITES_OF_A_TASK
+    return Aftermath(outcomes, stored, lost, doubled, misplaced + len(marked))
+
+
+def _all(kv: MemoryKv, prefix: str) -> tuple[Kv, ...]:
+    found = kv.apply(Get(prefix, keys.prefix_end(prefix)), 0.0)
+    assert isinstance(found, Found)
+    return found.kvs

@@ -1,0 +1,114 @@
+"""The load generator's process: calls submit when a task is due, and hears of the outcomes.
+
+Open load: what is due is submitted together, however far behind the system is. Closed load: as many callers as there
+are tasks in flight, each of which submits one, waits for its end, and submits the next.
+"""
+
+import msgspec
+
+from core.machine.messages import Acknowledge, Deliver, Submit
+from core.machine.replay import build, header
+from sim.component import Surroundings
+from sim.driver import Costs, Driver
+from sim.host import Process
+from sim.kernel import call_in
+from sim.link import Link
+
+NAME = "client-1"
+
+
+class LoadGenerator:
+    """`done` is called when every task has ended or was refused."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        self._around = surroundings
+        config, values = surroundings.config, surroundings.values
+        self._load = config.load
+        self._next = 0
+        self._start = 0.0
+        self.pending = 0
+        self.finished = surroundings.kernel.event()
+        self.process = Process(surroundings.host, NAME)
+        max_batch = min(config.client.max_batch, surroundings.tasks_per_txn())
+        recording = header("client", msgspec.structs.replace(config.client, max_batch=max_batch), trace=config.trace)
+        self.driver = Driver(
+            surroundings.kernel,
+            build(recording),
+            self.process,
+            values,
+            Costs(values.client_event_s, values.client_item_s),
+            {Acknowledge: self._acknowledged, Deliver: self._delivered},
+            surroundings.watchers(NAME, 1, recording),
+            surroundings.wall_base,
+            lambda code: None,
+        )
+        stream = surroundings.streams["network/" + NAME]
+        self._link = Link(surroundings.kernel, surroundings.etcd, self.process, values, stream, self.driver.put)
+        self.driver.start(self._link)
+
+    def start(self) -> None:
+        """The start of the load is now."""
+        self._start = self._around.kernel.now
+        if not self._load.specs:
+            self.finished.succeed()
+        elif self._load.in_flight is None:
+            self._wait()
+        else:
+            for _ in range(min(self._load.in_flight, len(self._load.specs))):
+                self._submit_one()
+
+    # --- open ---
+
+    def _wait(self) -> None:
+        if self._next < len(self._load.specs):
+            due = self._start + float(self._load.intended_s[self._next])
+            call_in(self._around.kernel, max(0.0, due - self._around.kernel.now), self._due)
+
+    def _due(self) -> None:
+        self.process.execute(self._gather, self._submitted)
+
+    def _gather(self) -> float:
+        intended_s, last = self._load.intended_s, self._next + 1
+        elapsed_s = self._around.kernel.now - self._start
+        while last < len(intended_s) and float(intended_s[last]) <= elapsed_s:
+            last += 1
+        self._called = self._around.kernel.now
+        self._batch = self._load.specs[self._next : last]
+        self._next = last
+        return self._around.values.submit_call_s + self._around.values.submit_item_s * len(self._batch)
+
+    def _submitted(self) -> None:
+        self.pending += len(self._batch)
+        self.driver.put(Submit(tuple(self._batch), self._called, follow=True))
+        self._wait()
+
+    # --- closed ---
+
+    def _submit_one(self) -> None:
+        if self._next < len(self._load.specs):
+            spec = self._load.specs[self._next]
+            self._next += 1
+            self.pending += 1
+            values = self._around.values
+            event = Submit((spec,), self._around.kernel.now, follow=True)
+            self.process.run(values.submit_call_s + values.submit_item_s, self.driver.put, event)
+
+    # --- what comes back ---
+
+    def _acknowledged(self, command: Acknowledge) -> None:
+        self._ended(len(command.failed))
+
+    def _delivered(self, command: Deliver) -> None:
+        self._ended(len(command.outcomes))
+
+    def _ended(self, count: int) -> None:
+        self.pending -= count
+        if self._load.in_flight is not None:
+            for _ in range(count):
+                self._submit_one()
+        if count and not self.pending and self._next == len(self._load.specs):
+            self.finished.succeed()
+
+    @property
+    def unfinished(self) -> int:
+        return self.pending + len(self._load.specs) - self._next

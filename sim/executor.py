@@ -1,0 +1,78 @@
+"""The slots of a worker process: what a handler costs, and how long it takes.
+
+A slot thread needs the GIL to take a job, again when its handler has slept, and then hands over the result. The
+machine keeps to the number of slots; nothing queues here but for the processor.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Raw
+
+from core.machine.messages import Job, Result
+from core.model import NULL
+from sim.host import Process
+from sim.kernel import Kernel, call_in
+from sim.parameters import Values
+
+SWITCH_INTERVAL_S = 0.005
+"""Python hands the GIL over after this long: a handler that burns CPU does so in pieces."""
+
+
+class Executor:
+    """`service_s` by task id; `sink` takes each result."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        process: Process,
+        values: Values,
+        service_s: Mapping[str, float],
+        sink: Callable[[Result], None],
+    ) -> None:
+        self._kernel = kernel
+        self._process = process
+        self._values = values
+        self._service_s = service_s
+        self._sink = sink
+
+    def run(self, jobs: Sequence[Job]) -> None:
+        """Start these jobs; the caller keeps to the number of slots."""
+        values = self._values
+        for job in jobs:
+            kind = job.marker.spec.type
+            service_s = self._service_s.get(job.marker.spec.id, 0.0)
+            if kind == "fail" or service_s <= 0.0:
+                self._process.run(values.slot_pickup_s + values.slot_wrap_s, self._quick, job)
+            elif kind == "cpu":
+                self._process.run(values.slot_pickup_s, self._burn, job, None, service_s)
+            else:
+                self._process.run(values.slot_pickup_s, self._sleep, job, service_s + values.sleep_overshoot_s)
+
+    def _quick(self, job: Job) -> None:
+        now = self._kernel.now
+        self._sink(_result(job, now - self._values.slot_wrap_s, now))
+
+    def _sleep(self, job: Job, seconds: float) -> None:
+        call_in(self._kernel, seconds, self._slept, job, self._kernel.now)
+
+    def _slept(self, job: Job, started: float) -> None:
+        self._process.run(self._values.slot_wrap_s, self._finish, job, started)
+
+    def _burn(self, job: Job, started: float | None, left_s: float) -> None:
+        started = self._kernel.now if started is None else started
+        if left_s <= 0.0:
+            self._process.run(self._values.slot_wrap_s, self._finish, job, started)
+            return
+        piece_s = min(left_s, SWITCH_INTERVAL_S)
+        self._process.run(piece_s, self._burn, job, started, left_s - piece_s)
+
+    def _finish(self, job: Job, started: float) -> None:
+        self._sink(_result(job, started, self._kernel.now))
+
+
+def _result(job: Job, started: float, finished: float) -> Result:
+    kind = job.marker.spec.type
+    if kind == "fail":
+        return Result(job.key, job.token, NULL, "RuntimeError: this task fails on purpose", started, finished)
+    value: Raw = job.marker.spec.payload if kind == "echo" else NULL
+    return Result(job.key, job.token, value, None, started, finished)

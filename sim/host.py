@@ -1,0 +1,158 @@
+"""Processors. A Python process is a single server (the GIL) inside the cores that all processes of its host share.
+
+A job is taken when the process is free and a core is: both queues are first come, first served. Jobs are short (well
+under a scheduler's time slice), so they are not interrupted. What a job costs may be known only once it begins.
+
+A stopped process (SIGSTOP) begins nothing and finishes nothing until it goes on; a killed one forgets everything.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from sim.kernel import Kernel, call_in
+
+Begin = Callable[..., float]
+"""Begins a job; returns its cost in CPU seconds."""
+
+
+class Host:
+    """`cores` servers, taken in turn."""
+
+    def __init__(self, kernel: Kernel, cores: int) -> None:
+        self.kernel = kernel
+        self.cores = cores
+        self._free = cores
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def acquire(self, granted: Callable[[], None]) -> None:
+        if self._free:
+            self._free -= 1
+            granted()
+        else:
+            self._waiting.append(granted)
+
+    def release(self) -> None:
+        if self._waiting:
+            self._waiting.popleft()()
+        else:
+            self._free += 1
+
+    @property
+    def contended(self) -> bool:
+        return bool(self._waiting)
+
+    def validate(self) -> None:
+        assert 0 <= self._free <= self.cores, "a core was given back twice"
+        assert not (self._free and self._waiting), "somebody waits for a free core"
+
+
+class _Job:
+    __slots__ = ("arguments", "begin", "cost_s", "finish")
+
+    def __init__(
+        self, cost_s: float, begin: Begin | None, finish: Callable[..., object], arguments: tuple[Any, ...]
+    ) -> None:
+        self.cost_s = cost_s
+        self.begin = begin
+        self.finish = finish
+        self.arguments = arguments
+
+
+class Process:
+    """One operating-system process: jobs in turn. `cpu_s` is what it has used."""
+
+    __slots__ = ("_busy", "_host", "_jobs", "_kernel", "_parked", "alive", "cpu_s", "name", "stopped")
+
+    def __init__(self, host: Host, name: str) -> None:
+        self._host = host
+        self._kernel = host.kernel
+        self.name = name
+        self.cpu_s = 0.0
+        self.alive = True
+        self.stopped = False
+        self._jobs: deque[_Job] = deque()
+        self._busy = False
+        self._parked: Callable[[], None] | None = None  # where a stopped process goes on
+
+    def run(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
+        """Use `cost_s` of CPU time, then call `finish(*arguments)`."""
+        self._add(_Job(cost_s, None, finish, arguments))
+
+    def execute(self, begin: Begin, finish: Callable[..., object], *arguments: Any) -> None:
+        """`begin(*arguments)` when the job gets the processor; it returns the cost; `finish()` after that."""
+        self._add(_Job(0.0, begin, finish, arguments))
+
+    def _add(self, job: _Job) -> None:
+        if not self.alive:
+            return
+        self._jobs.append(job)
+        if not self._busy:
+            self._busy = True
+            self._want()
+
+    def _want(self) -> None:
+        if self.stopped:
+            self._parked = self._want
+        else:
+            self._host.acquire(self._granted)
+
+    def _granted(self) -> None:
+        if not self.alive or self.stopped:
+            self._host.release()
+            if self.alive:
+                self._parked = self._want
+            return
+        job = self._jobs.popleft()
+        if job.begin is not None:
+            job.cost_s = job.begin(*job.arguments)
+        call_in(self._kernel, job.cost_s, self._finished, job)
+
+    def _finished(self, job: _Job) -> None:
+        self.cpu_s += job.cost_s
+        if not self.alive:
+            self._host.release()
+            return
+        if self.stopped:
+            self._host.release()
+            self._parked = lambda: self._resume(job)
+            return
+        self._complete(job)
+        if self._jobs and self.alive and not self.stopped and not self._host.contended:
+            self._granted()
+            return
+        self._host.release()
+        self._go_on()
+
+    def _resume(self, job: _Job) -> None:
+        self._complete(job)
+        self._go_on()
+
+    def _complete(self, job: _Job) -> None:
+        if job.begin is None:
+            job.finish(*job.arguments)
+        else:
+            job.finish()
+
+    def _go_on(self) -> None:
+        if self._jobs and self.alive:
+            self._want()
+        else:
+            self._busy = False
+
+    def stop(self) -> None:
+        """SIGSTOP."""
+        self.stopped = True
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self.stopped = False
+        parked, self._parked = self._parked, None
+        if parked is not None and self.alive:
+            parked()
+
+    def kill(self) -> None:
+        """SIGKILL. A job under way uses its core to the end, with no effect."""
+        self.alive = False
+        self._jobs.clear()
+        self._parked = None

@@ -1,0 +1,120 @@
+"""What the model is told about the world: each number with its unit, its source and its date.
+
+`tandem-bench calibrate` measures a profile; `profiles/reference.json` is one that was measured on the machine it names.
+Costs are CPU seconds on the core that does the work, delays are seconds. `..._item_s` is per item: an operation of a
+transaction, a key of an answer, a change of a watch, a task of an event.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+REFERENCE = Path(__file__).parent / "profiles" / "reference.json"
+
+
+class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One number (or the quantiles of one) and where it comes from."""
+
+    value: float | tuple[float, ...]
+    unit: str
+    source: str
+    when: str
+    error: float | None = None
+    """Relative error of the fit that it comes from, where it comes from one."""
+
+
+class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The plain numbers. The defaults are round figures for tests and examples; experiments load a profile."""
+
+    cores: int = 2
+    """Of the one host that all processes share."""
+
+    network_delay_s: float = 0.00004
+    network_jitter_s: float = 0.0
+    request_timeout_s: float = 5.0
+    reconnect_s: float = 0.25
+    """Until a client has noticed that etcd is back (its channel backs off up to 0.5 s)."""
+
+    # etcd
+    max_operations: int = 4096
+    etcd_request_s: float = 0.00008
+    etcd_request_item_s: float = 0.000002
+    etcd_fsync_s: float = 0.0004
+    """One write-ahead-log batch: a wait, not CPU time."""
+    etcd_fsync_item_s: float = 0.000002
+    etcd_fsync_residuals: tuple[float, ...] = ()
+    """Equally spaced quantiles of measured / fitted; empty: constant."""
+    etcd_apply_s: float = 0.00003
+    etcd_apply_item_s: float = 0.000006
+    etcd_read_s: float = 0.00004
+    etcd_read_item_s: float = 0.000002
+    etcd_watch_delay_s: float = 0.0001
+    etcd_watch_item_s: float = 0.000001
+    etcd_members: int = 1
+    etcd_member_delay_s: float = 0.0002
+    """Round trip between members of a cluster."""
+    etcd_expiry_interval_s: float = 0.5
+    etcd_start_s: float = 0.5
+
+    # Python processes
+    send_s: float = 0.00012
+    send_item_s: float = 0.000006
+    reply_s: float = 0.0001
+    reply_item_s: float = 0.000004
+    watch_s: float = 0.00008
+    watch_item_s: float = 0.000008
+    scheduler_event_s: float = 0.00002
+    scheduler_item_s: float = 0.000006
+    worker_event_s: float = 0.00002
+    worker_item_s: float = 0.000004
+    client_event_s: float = 0.00001
+    client_item_s: float = 0.000002
+    submit_call_s: float = 0.00003
+    submit_item_s: float = 0.000003
+    slot_pickup_s: float = 0.00002
+    slot_wrap_s: float = 0.00002
+    sleep_overshoot_s: float = 0.0001
+    scheduler_start_s: float = 0.6
+    worker_start_s: float = 0.7
+    nanny_notice_s: float = 0.02
+    nanny_restart_s: float = 0.1
+    """The nanny's first pause (`core.runtime.nanny.RESTART_FIRST_S`)."""
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A measured set of parameters. `about`: machine, etcd version and flags, load, as the calibration found them."""
+
+    about: dict[str, Any]
+    parameters: dict[str, Parameter]
+
+    def values(self) -> Values:
+        """The plain numbers; what the profile does not name keeps its default.
+
+        Raises ValueError for a name that the model does not know, or a value that does not fit.
+        """
+        plain = {name: parameter.value for name, parameter in self.parameters.items()}
+        try:
+            return msgspec.convert(plain, Values, strict=False)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"model parameters: {error}") from error
+
+
+def load(path: Path = REFERENCE) -> Profile:
+    """Read a profile.
+
+    Raises ValueError with a sentence for the user.
+    """
+    try:
+        profile = msgspec.json.decode(path.read_bytes(), type=Profile)
+    except OSError as error:
+        raise ValueError(f"cannot read model parameters {path}: {error.strerror}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"model parameters {path}: {error}") from error
+    profile.values()
+    return profile
+
+
+def save(profile: Profile, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(profile), indent=2) + b"\n")
