@@ -11,6 +11,7 @@ import pytest
 
 from reports import build as builder
 from reports import render
+from reports.markdown import table
 from reports.runs import ReportError
 from tests.unit.reports_synthetic import Toy, write_runs
 
@@ -147,3 +148,10 @@ def test_mistakes_get_a_sentence_and_no_traceback(arguments: tuple[str, ...], st
     assert done.returncode == status
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("widths", [None, (50, 50)])
+def test_a_long_table_goes_on_over_the_pages(widths: tuple[int, int] | None, tmp_path: Path) -> None:
+    long = table("long", "Long.", ["a", "b"], [[str(row), "x"] for row in range(150)], "ll", widths=widths)
+    pdf = render.to_pdf(render.to_typst(long, TITLE, tmp_path), tmp_path, 0)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) >= 3
