@@ -7,7 +7,7 @@ is two processes: the nanny, which is started here, and its child, which runs th
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from signal import SIGKILL, SIGSTOP, SIGTERM, Signals
 from types import TracebackType
@@ -73,18 +73,18 @@ class Components:
     # --- life
 
     def start_all(self) -> None:
-        """Start everything and return when all are registered.
+        """Start everything."""
+        for name in self.names:
+            self.start(name)
+
+    def wait_registered(self) -> None:
+        """Return when all are registered.
 
         Raises ExperimentError when one ends or does not register in time.
         """
-        for name in self.names:
-            self.start(name)
         deadline = time.monotonic() + REGISTER_TIMEOUT_S
         while missing := set(self.names) - self._registered():
-            for name in sorted(missing):
-                status = self._supervisor.ask({"poll": name})["exit"]
-                if status is not None:
-                    raise ExperimentError(f"{name} ended at once with status {status}: {self.log_tail(name)}")
+            self.check_alive(sorted(missing))
             if time.monotonic() > deadline:
                 raise ExperimentError(
                     f"{', '.join(sorted(missing))} did not register within {REGISTER_TIMEOUT_S:.0f} s"
@@ -139,13 +139,23 @@ class Components:
         except (psutil.NoSuchProcess, KeyError):
             return []
 
+    def check_alive(self, names: Iterable[str]) -> None:
+        """Raises ExperimentError where one of these components has ended."""
+        for name in names:
+            status = self._supervisor.ask({"poll": name})["exit"]
+            if status is not None:
+                raise ExperimentError(f"{name} ended with status {status}: {self.log_tail(name)}")
+
+    def log(self, name: str) -> str:
+        """What a component wrote."""
+        try:
+            return (self.directory / f"{name}.log").read_text(errors="replace")
+        except OSError:
+            return ""
+
     def log_tail(self, name: str) -> str:
         """The last words of a component."""
-        try:
-            text = (self.directory / f"{name}.log").read_text(errors="replace")
-        except OSError:
-            text = ""
-        return text[-LOG_TAIL_CHARS:].strip() or "it wrote nothing"
+        return self.log(name)[-LOG_TAIL_CHARS:].strip() or "it wrote nothing"
 
     def _registered(self) -> set[str]:
         return {record.name for prefix in (keys.WORKER, keys.SCHEDULER) for record in self._records(prefix)}

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -84,7 +84,10 @@ class RealWorld:
             tell("starting the processes")
             components = stack.enter_context(Components(one.topology, self._endpoints, namespace))
             components.start_all()
-            measured = self._measure(one, workload, components, store, tell)
+            generator = stack.enter_context(LoadProcess(one, workload, self._endpoints, namespace, components))
+            components.wait_registered()
+            generator.wait_ready()
+            measured = self._measure(one, workload, components, generator, store, tell)
             if self._given is not None:
                 components.close()
                 aftermath.erase(store)
@@ -93,22 +96,28 @@ class RealWorld:
         return measured
 
     def _measure(
-        self, one: Scenario, workload: Workload, components: Components, store: EtcdStore, tell: Tell
+        self,
+        one: Scenario,
+        workload: Workload,
+        components: Components,
+        generator: "LoadProcess",
+        store: EtcdStore,
+        tell: Tell,
     ) -> Measured:
         saboteur = faults.Saboteur(one.faults, components, self._etcd)
-        with LoadProcess(one, workload, self._endpoints, store.namespace, components) as generator:
-            generator.wait_ready()
-            sampler = Sampler(lambda: self._census(components, generator))
-            before = environment.machine_load(time.monotonic())
-            own_before = _own_cpu_s()
-            start = time.monotonic() + HEAD_START_S
-            sampler.start(start)
-            saboteur.start(start)
-            generator.start(start)
-            unfinished = generator.wait(tell)
-            resources = sampler.finish()
-            after = environment.machine_load(time.monotonic())
-            own_s = sampler.own_cpu_s() + _own_cpu_s() - own_before
+        sampler = Sampler(lambda: self._census(components, generator))
+        before = environment.machine_load(time.monotonic())
+        own_before = _own_cpu_s()
+        start = time.monotonic() + HEAD_START_S
+        sampler.start(start)
+        saboteur.start(start)
+        generator.start(start)
+        untouched = set(components.names) - {fault.target for fault in one.faults}
+        unfinished = generator.wait(tell, lambda: components.check_alive(untouched))
+        resources = sampler.finish()
+        after = environment.machine_load(time.monotonic())
+        own_s = sampler.own_cpu_s() + _own_cpu_s() - own_before
+        generator.close()
         saboteur.finish()
         tell("collecting")
         components.drain()
@@ -126,7 +135,9 @@ class RealWorld:
             "unfinished": unfinished,
             "misplaced": after_run.misplaced,
         }
-        return Measured(joined.trace, resources, counts, facts)
+        wrong = unfinished or counts.lost or after_run.misplaced
+        logs = {name: components.log(name) for name in components.names} if wrong else {}
+        return Measured(joined.trace, resources, counts, facts, logs)
 
     def _census(self, components: Components, generator: "LoadProcess") -> Iterator[tuple[str, list[psutil.Process]]]:
         yield load.NAME, _process(generator.pid)
@@ -216,13 +227,14 @@ class LoadProcess:
         self._process.stdin.write(json.dumps({"start": second_zero}).encode() + b"\n")
         self._process.stdin.flush()
 
-    def wait(self, tell: Tell) -> int:
-        """Until it is done; the number of tasks that did not end in time.
+    def wait(self, tell: Tell, check: Callable[[], None]) -> int:
+        """Until it is done; the number of tasks that did not end in time. Calls `check` now and then.
 
-        Raises ExperimentError where it fails or hangs.
+        Raises ExperimentError where it fails or hangs, and what `check` raises.
         """
         deadline = time.monotonic() + self._give_up_s
         while "unfinished" not in (said := self._next(deadline)):
+            check()
             ended = int(said["submitted"]) - int(said["pending"])
             tell(f"{ended:,} of {self._tasks:,} tasks done")
         return int(said["unfinished"])
@@ -246,10 +258,17 @@ class LoadProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._end(0.0)
+
+    def close(self) -> None:
+        """Let it disconnect; its spool is complete then. Calling it again does nothing."""
+        self._end(EXIT_TIMEOUT_S)
+
+    def _end(self, patience_s: float) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
-            self._process.wait(EXIT_TIMEOUT_S if kind is None else 0.0)
+            self._process.wait(patience_s)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -100,6 +100,8 @@ def _repetition(
     scenario.write(one, directory)
     trace.write(measured.trace, directory / "trace.parquet")
     trace.write(measured.resources, directory / "resources.parquet")
+    for name, text in measured.logs.items():
+        (directory / f"{name}.log").write_text(text)
     about: dict[str, Any] = {
         "scenario": one.name,
         "world": directory.parent.name,

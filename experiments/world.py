@@ -1,7 +1,7 @@
 """What a world is to an experiment: something that runs one repetition of a scenario and hands back what it saw."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
 
@@ -24,6 +24,8 @@ class Measured:
     resources: pd.DataFrame
     counts: Counts
     environment: dict[str, Any]
+    logs: dict[str, str] = field(default_factory=dict)
+    """What the processes wrote, where something went wrong."""
 
 
 class World(Protocol):
