@@ -14,12 +14,12 @@ from typing import Any, Self
 import msgspec
 
 from core.etcd.store import DEFAULT_NAMESPACE
-from core.handle import Handle, SubmitError, TaskCancelledError, TaskFailedError, TaskNotFoundError
+from core.handle import Call, Handle, SubmitError, TaskCancelledError, TaskFailedError, TaskNotFoundError
 from core.inspect import TaskStatus, describe_task
 from core.kv.requests import Get, Grant, Response, Revoke, Txn
 from core.machine.client import ClientMachine
 from core.machine.messages import Acknowledge, Deliver, Drain, Follow, Message, Submit
-from core.model import DEFAULT_PRIORITY, TaskSpec
+from core.model import DEFAULT_PRIORITY, TaskSpec, same_task
 from core.runtime.calls import perform
 from core.runtime.clock import now
 from core.runtime.driver import Driver, Inbox
@@ -27,7 +27,7 @@ from core.runtime.link import EtcdLink
 from core.runtime.spool import Spool
 from core.scheduler import tasks_per_txn
 from core.settings import ClientSettings
-from core.specs import make_spec
+from core.specs import check_spec, make_spec
 
 DEFAULT_ENDPOINTS = "127.0.0.1:2379"
 CLOSE_TIMEOUT_S = 10.0
@@ -59,7 +59,7 @@ class Client:
     ) -> None:
         settings = settings or ClientSettings()
         self._handles: dict[str, Handle] = {}
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, tuple[TaskSpec, Call]] = {}  # submits that are not acknowledged yet
         self._failure: str | None = None
         self._spool = Spool(trace_dir, name) if trace_dir is not None else None
         self._inbox: Inbox = Inbox()
@@ -107,7 +107,7 @@ class Client:
         specs = [make_spec(type, p, queue=queue, priority=priority, max_attempts=max_attempts) for p in payloads]
         handles = self.submit_specs(specs)
         if wait and handles:
-            handles[-1].acknowledged(timeout_s)  # handles of one call are acknowledged together
+            handles[-1].acknowledged(timeout_s)  # handles of one call, with fresh ids, are acknowledged together
             for handle in handles:
                 handle.acknowledged(0)
         return handles
@@ -116,14 +116,31 @@ class Client:
         """Submit tasks that are specified in full, ids included; returns at once.
 
         `follow`: their outcomes will be wanted. Without it, a handle that is asked later costs a read.
+        The same task again is harmless. Another task under the same id is refused: its handle raises SubmitError.
+
+        Raises ValueError (a specification that no worker could ever take).
         """
         self.check()
-        call = _Call(len(specs))
-        handles = [Handle(self, spec.id, call.acked) for spec in specs]
-        for handle in handles:
-            self._calls[handle.id] = call
-            self._handles[handle.id] = handle
-        self._inbox.put(Submit(tuple(specs), now().mono, follow))
+        for spec in specs:
+            check_spec(spec)
+        call = Call()
+        handles: list[Handle] = []
+        fresh: list[TaskSpec] = []
+        for spec in specs:
+            mine = (spec, call)
+            entry = self._calls.setdefault(spec.id, mine)
+            if entry is mine:
+                fresh.append(spec)
+                handles.append(Handle(self, spec.id, call))
+                self._keep(handles[-1])
+            elif same_task(entry[0], spec):  # it is on its way already
+                handles.append(Handle(self, spec.id, entry[1]))
+            else:
+                handles.append(Handle(self, spec.id, None, refused="a task with this id is submitted and is another"))
+        call.expect(len(fresh))
+        if fresh:
+            self._inbox.put(Submit(tuple(fresh), now().mono, follow))
+        self.check()  # closed in the meantime: nobody would wake the handles
         return handles
 
     def handle(self, task_id: str) -> Handle:
@@ -146,8 +163,13 @@ class Client:
 
     def follow(self, handle: Handle) -> None:
         """Have the outcome of a handle's task delivered to it."""
-        self._handles[handle.id] = handle
+        self._keep(handle)
         self._inbox.put(Follow((handle.id,)))
+        self.check()  # closed in the meantime: nobody would wake the handle
+
+    def _keep(self, handle: Handle) -> None:
+        """Have the handle told what becomes of its task, be it the first one of that task or not."""
+        self._handles.setdefault(handle.id, handle).pair(handle)
 
     @property
     def pending(self) -> int:
@@ -163,11 +185,10 @@ class Client:
         """Send what was submitted, then disconnect. Handles that wait get an error."""
         self._inbox.put(Drain())
         self._thread.join(timeout_s)
-        self._failure = self._failure or "the client is closed"
+        self._end("the client is closed")
         self._link.close()
         if self._spool is not None:
             self._spool.close()
-        self._wake_all()
 
     def __enter__(self) -> Self:
         return self
@@ -179,19 +200,21 @@ class Client:
 
     def _run(self) -> None:
         try:
-            if self._driver.run(self._link) != 0:
-                self._failure = "the client has stopped: etcd refused a request (see the log)"
+            code = self._driver.run(self._link)
         except Exception as error:
-            self._failure = f"the client has failed: {error!r}"
-            self._wake_all()
+            self._end(f"the client has failed: {error!r}")
             raise
-        self._wake_all()
+        self._end("the client has stopped: etcd refused a request (see the log)" if code else "the client is closed")
 
     def _on_ack(self, command: Acknowledge) -> None:
         for task_id, reason in command.failed:
-            self._handles.pop(task_id).refuse(reason)
+            self._calls[task_id][1].refused[task_id] = reason
+            kept = self._handles.pop(task_id, None)
+            for handle in (kept, *kept.twins) if kept is not None else ():
+                if not handle.refused:  # it means the task that was there before
+                    self.follow(handle)
         for task_id in (*command.ids, *(task_id for task_id, _ in command.failed)):
-            self._calls.pop(task_id).arrived()
+            self._calls.pop(task_id)[1].arrived()
 
     def _on_deliver(self, command: Deliver) -> None:
         for task_id, outcome in command.outcomes:
@@ -199,23 +222,10 @@ class Client:
             if handle is not None:
                 handle.end(outcome)
 
-    def _wake_all(self) -> None:
-        for call in list(self._calls.values()):
-            call.acked.set()
+    def _end(self, reason: str) -> None:
+        """Wake everybody who waits, with the reason in place before."""
+        self._failure = self._failure or reason
+        for _, call in list(self._calls.values()):
+            call.settled.set()
         for handle in list(self._handles.values()):
             handle.wake()
-
-
-class _Call:
-    """One call of submit: counts the acknowledgements that are still missing."""
-
-    __slots__ = ("_missing", "acked")
-
-    def __init__(self, count: int) -> None:
-        self._missing = count
-        self.acked = threading.Event()
-
-    def arrived(self) -> None:
-        self._missing -= 1
-        if self._missing == 0:
-            self.acked.set()

@@ -37,16 +37,17 @@ class Tracker(Protocol):
 class Handle:
     """A submitted task. All waits raise TimeoutError after `timeout_s` seconds; the task goes on all the same."""
 
-    __slots__ = ("_acked", "_client", "_done", "_ended", "_outcome", "_refused", "id")
+    __slots__ = ("_call", "_client", "_done", "_ended", "_outcome", "_refused", "id", "twins")
 
-    def __init__(self, client: Tracker, task_id: str, acked: threading.Event | None) -> None:
+    def __init__(self, client: Tracker, task_id: str, call: "Call | None", refused: str = "") -> None:
         self._client = client
-        self._acked = acked  # shared by all handles of one call; None: known to be submitted
-        self._refused = ""
+        self._call = call  # shared by all handles of one call; None: known to be submitted
+        self._refused = refused
         self._done: threading.Event | None = None
         self._ended = False
         self._outcome: Outcome | None = None  # once ended; None: there is no such task
         self.id = task_id
+        self.twins: tuple[Handle, ...] = ()  # other handles of this task, which are told through this one
 
     def __repr__(self) -> str:
         return f"<Handle {self.id}>"
@@ -54,27 +55,30 @@ class Handle:
     def acknowledged(self, timeout_s: float | None = None) -> None:
         """Wait until the submit is durable.
 
-        Raises SubmitError where it was refused. After a TimeoutError it may still have been, or be, applied.
+        Raises SubmitError where it was refused. After a TimeoutError, or a RuntimeError because the client was closed
+        or has failed, it may still have been, or be, applied.
         """
-        if self._acked is not None and not self._acked.wait(timeout_s):
+        if self._call is not None and not self._call.settled.wait(timeout_s):
             raise TimeoutError(f"task {self.id} was not acknowledged within {timeout_s} s; it may still be submitted")
-        if self._refused:
-            raise SubmitError(f"task {self.id}: {self._refused}")
-        self._client.check()
+        if self.refused:
+            raise SubmitError(f"task {self.id}: {self.refused}")
+        if self._call is not None and not self._call.acknowledged:
+            self._client.check()
 
     def outcome(self, timeout_s: float | None = None) -> Outcome:
         """Wait for the end of the task.
 
-        Raises SubmitError, TaskNotFoundError.
+        Raises SubmitError, TaskNotFoundError, and RuntimeError where the client is closed or has failed before.
         """
         until = None if timeout_s is None else now().mono + timeout_s
         self.acknowledged(timeout_s)
         if not self._ended:
             self._done = self._done or threading.Event()
             self._client.follow(self)  # if it ended just before there was an event to set, it is delivered again
-            if not self._done.wait(None if until is None else until - now().mono):
+            if not self._done.wait(None if until is None else max(until - now().mono, 0.0)):
                 raise TimeoutError(f"task {self.id} did not end within {timeout_s} s")
-        self._client.check()
+            if not self._ended:
+                self._client.check()
         if self._outcome is None:
             raise TaskNotFoundError(f"there is no task {self.id}")
         return self._outcome
@@ -98,18 +102,61 @@ class Handle:
         """
         return self._client.status(self.id, timeout_s)
 
-    # --- for the client, in its driver's thread ---
+    @property
+    def refused(self) -> str:
+        """Why the submit was refused; empty where it was not, or is not known to be."""
+        return self._refused or (self._call.refused.get(self.id, "") if self._call is not None else "")
 
-    def refuse(self, reason: str) -> None:
-        """The submit was refused."""
-        self._refused = reason
+    # --- for the client, in its driver's thread ---
 
     def end(self, outcome: Outcome | None) -> None:
         """The task has ended; None: there is no such task."""
         self._outcome, self._ended = outcome, True
         self.wake()
+        for twin in self.twins:  # one that comes later sees that this one has ended
+            twin.end(outcome)
+
+    def pair(self, twin: "Handle") -> None:
+        """Tell another handle of the same task what becomes of it, too."""
+        if twin is self:
+            return
+        if twin not in self.twins:
+            self.twins += (twin,)
+        if self._ended:
+            twin.end(self._outcome)
 
     def wake(self) -> None:
         """Whoever waits must look again: the task has ended, or the client."""
         if self._done is not None:
             self._done.set()
+        for twin in self.twins:
+            twin.wake()
+
+
+class Call:
+    """One call of submit: counts the acknowledgements that are still missing.
+
+    `settled` is set when all have come, or when none will come any more; `acknowledged` only in the first case.
+    `refused` says why, for the ids of those that were.
+    """
+
+    __slots__ = ("_missing", "acknowledged", "refused", "settled")
+
+    def __init__(self) -> None:
+        self._missing = 0
+        self.refused: dict[str, str] = {}
+        self.acknowledged = False
+        self.settled = threading.Event()
+
+    def expect(self, count: int) -> None:
+        """So many acknowledgements will come."""
+        self._missing = count
+        if count == 0:
+            self.acknowledged = True
+            self.settled.set()
+
+    def arrived(self) -> None:
+        self._missing -= 1
+        if self._missing == 0:
+            self.acknowledged = True
+            self.settled.set()

@@ -44,6 +44,11 @@ class TaskSpec(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     submitted_at: float = 0.0
 
 
+def same_task(one: TaskSpec, other: TaskSpec) -> bool:
+    """Whether two submits ask for the same; when they did is not part of it."""
+    return one is other or msgspec.structs.replace(one, submitted_at=other.submitted_at) == other
+
+
 class Marker(Record, frozen=True, tag="marker"):
     """Value of `ready/`, `later/` and `run/` keys: all a worker needs to run the task.
 

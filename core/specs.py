@@ -4,6 +4,7 @@ import msgspec
 from msgspec import Raw
 from uuid_utils import uuid7
 
+from core.kv import keys
 from core.kv.keys import check_name
 from core.model import DEFAULT_PRIORITY, MAX_PAYLOAD_BYTES, NULL, PRIORITIES, TaskSpec
 from core.runtime.clock import now
@@ -21,13 +22,21 @@ def make_spec(
 
     Raises ValueError with a sentence for the user.
     """
-    check_name("task type", type)
-    check_name("queue", queue)
-    if priority not in PRIORITIES:
-        raise ValueError(f"priority {priority} is not one of 0 (first) to {PRIORITIES[-1]} (last)")
-    if max_attempts < 1:
-        raise ValueError(f"max_attempts must be at least 1, not {max_attempts}")
-    return TaskSpec(uuid7().hex, type, queue, encode_payload(payload), priority, max_attempts, submitted_at=now().wall)
+    spec = TaskSpec(uuid7().hex, type, queue, encode_payload(payload), priority, max_attempts, submitted_at=now().wall)
+    check_spec(spec)
+    return spec
+
+
+def check_spec(spec: TaskSpec) -> None:
+    """Raises ValueError with a sentence for the user."""
+    check_name("task type", spec.type)
+    check_name("queue", spec.queue)
+    if not keys.is_task_id(spec.id):
+        raise ValueError(f"task id {spec.id!r} is not 32 lower-case hexadecimal digits")
+    if spec.priority not in PRIORITIES:
+        raise ValueError(f"priority {spec.priority} is not one of 0 (first) to {PRIORITIES[-1]} (last)")
+    if spec.max_attempts < 1:
+        raise ValueError(f"max_attempts must be at least 1, not {spec.max_attempts}")
 
 
 def encode_payload(payload: object) -> Raw:
@@ -35,7 +44,11 @@ def encode_payload(payload: object) -> Raw:
     if payload is None:
         return NULL
     try:
-        encoded = payload if isinstance(payload, Raw) else Raw(msgspec.json.encode(payload))
+        if isinstance(payload, Raw):
+            msgspec.json.decode(payload)  # a record that holds something else could never be read again
+            encoded = payload
+        else:
+            encoded = Raw(msgspec.json.encode(payload))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"the payload is not JSON: {error}") from error
     size = len(bytes(encoded))

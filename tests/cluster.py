@@ -29,7 +29,7 @@ from core.settings import Config, SchedulerSettings, WorkerSettings
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 30.0
 """How long a test waits for what must come. Nothing is asserted about time: this only ends a test that has failed."""
-POLL_S = 0.02
+POLL_S = 0.05
 TTL_S = 2.0
 
 
@@ -48,7 +48,9 @@ def until(condition: Callable[[], bool], what: str, patience_s: float = PATIENCE
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours, with the package importable, and nothing that would choose an etcd for the command under test."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("TANDEM_") or name == "TANDEM_ETCD"}
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith("TANDEM_") or name == "TANDEM_ETCD"
+    }
     path = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH", "")]))
     return {**kept, "PYTHONPATH": path, "COLUMNS": "200", **(extra or {})}
 
@@ -80,7 +82,7 @@ def family(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> list[p
 def alive(process: psutil.Process) -> bool:
     """Zombies don't count: they only wait to be looked at."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
@@ -141,8 +143,9 @@ class Cluster:
 
     def ids(self, name: str) -> list[str]:
         """The live ids of a component; an id is its name and its lease."""
-        whole = self.look()
-        return [one for one in (*whole.schedulers, *(w.id for w in whole.workers)) if one.startswith(f"{name}.")]
+        prefix = f"{name.partition('-')[0]}/"
+        found = self.store.call(Get(f"{prefix}{name}.", f"{prefix}{name}/", keys_only=True), PATIENCE_S)
+        return [kv.key.removeprefix(prefix) for kv in found.kvs] if isinstance(found, Found) else []
 
     def look(self) -> Overview:
         return perform(self.store.send, overview(), PATIENCE_S)
@@ -184,10 +187,14 @@ class Cluster:
 
     def drain(self) -> None:
         """End everything as a user does, workers first, and check that no process is left."""
-        for name in sorted(self.processes, reverse=True):
-            self._seen.update(family(self.processes[name]))
-            if self.processes[name].poll() is None:
-                assert self.stop(name) == 0, self.log(name)
+        for process in self.processes.values():
+            self._seen.update(family(process))
+        for kind in ("worker", "scheduler"):
+            running = {n: p for n, p in self.processes.items() if n.startswith(kind) and p.poll() is None}
+            for process in running.values():
+                process.terminate()
+            for name, process in running.items():
+                assert process.wait(PATIENCE_S) == 0, self.log(name)
         left = [process for process in self._seen if alive(process)]
         assert not left, f"left behind: {left}"
 

@@ -36,6 +36,11 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+def is_task_id(text: str) -> bool:
+    """Whether it is an id as Tandem makes them: 32 lower-case hexadecimal digits."""
+    return _ID.fullmatch(text) is not None
+
+
 def prefix_end(prefix: str) -> str:
     """The first key after all keys that start with `prefix` (ASCII)."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)

@@ -110,9 +110,11 @@ class ClientMachine:
         accepted = tuple(specs[index].id for index in event.accepted)
         failed = [(specs[index].id, "a task with this id exists and is another") for index in event.conflicts]
         if event.refused:
-            failed += [(spec.id, event.refused) for spec in specs]
+            settled = {*event.accepted, *event.conflicts}
+            failed += [(spec.id, event.refused) for index, spec in enumerate(specs) if index not in settled]
         for task_id, _ in failed:
             self._followed.pop(task_id, None)
+        self._unread += [specs[index].id for index in event.existing if specs[index].id in self._followed]
         commands: list[Message] = [Acknowledge(accepted, tuple(failed))]
         if self._trace and accepted:
             rows = tuple((specs[index].id, 1, (called[index], now.mono)) for index in event.accepted)

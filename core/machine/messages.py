@@ -390,7 +390,9 @@ class SubmitDone(Message, frozen=True):
     accepted: tuple[int, ...]
     conflicts: tuple[int, ...]
     refused: str = ""
-    """Where not empty, etcd refused the whole batch, for this reason; then both lists are empty."""
+    """Where not empty, etcd refused, for this reason, what is in neither list."""
+    existing: tuple[int, ...] = ()
+    """Those of the accepted that stood there before: they may have ended already."""
 
 
 class FetchTasks(Message, frozen=True):

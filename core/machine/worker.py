@@ -58,6 +58,10 @@ from core.settings import WorkerSettings
 MAX_BATCH_BYTES = 1024 * 1024
 """etcd refuses requests over 1.5 MiB; the rest is room for keys and compares."""
 
+LAST_COMMITS_S = 5.0
+"""How long after the drain limit a worker tries to tell etcd what became of its tasks. Beyond that it stops without an
+answer: its lease runs out, and a scheduler requeues them."""
+
 
 class WorkerMachine:
     """See the module. `trace` asks for `Trace` commands."""
@@ -76,8 +80,11 @@ class WorkerMachine:
         self._flight: dict[int, Complete] = {}
         self._batch = 0
         self._pulling = False
+        self._listings = 0  # under way
+        self._settled: dict[str, int] = {}  # key -> token of what left us while a listing, which may be older, came
         self._draining = False
-        self._drain_mono: float | None = None
+        self._drain_mono: float | None = None  # of the drain limit; when that is over, of the very end
+        self._over_limit = False
         self._handing_back = 0
         self._handlers: dict[type[Message], Callable[..., list[Message]]] = {
             Started: lambda event, now: self._registration.start(now),
@@ -141,35 +148,48 @@ class WorkerMachine:
         if not self._registration.lost(event) or self._draining:
             return []
         # What waits belongs to the old id and is requeued by a scheduler; what runs goes on, and may still count.
-        for job in self._waiting:
+        for job in (*self._waiting, *(job for jobs in self._fetching.values() for job in jobs)):
             del self._held[job.key]
         self._waiting.clear()
+        self._fetching.clear()
         return [Report("warning", "worker lease lost: registering again"), *self._registration.start(now)]
 
     # --- tasks come in ---
 
     def _list(self, limit: int = 0) -> list[Message]:
-        return [ListRuns(self._registration.id, limit)] if self._registration.id is not None else []
+        if self._registration.id is None:
+            return []
+        self._listings += 1
+        return [ListRuns(self._registration.id, limit)]
 
     def _pull(self, now: Now, commands: list[Message]) -> None:
         if self._ticks is None or self._pulling or not self._registration.holds(now):
             return
         if self._ticks.take(now.mono):
             self._pulling = True
-            free = self.settings.slots - len(self._running) - len(self._waiting)
-            commands += self._list(limit=len(self._held) + max(free, 0))
+            commands += self._list(limit=len(self._held) + self._free)
+
+    @property
+    def _free(self) -> int:
+        """Slots that nothing we hold will need."""
+        fetching = sum(len(jobs) for jobs in self._fetching.values())
+        return max(0, self.settings.slots - len(self._running) - len(self._waiting) - fetching)
 
     def _on_listed(self, event: RunsListed, now: Now) -> list[Message]:
         commands: list[Message] = []
+        self._listings -= 1
+        settled = self._settled
+        if not self._listings:
+            self._settled = {}
+        kvs = [kv for kv in event.kvs if settled.get(kv.key) != kv.mod_revision]
         if self._ticks is None:
-            self._receive(event.kvs, now, commands)
+            self._receive(kvs, now, commands)
             prefix = keys.run_worker(self._registration.id or "")
             commands.append(Watch("run", prefix, keys.prefix_end(prefix), event.revision + 1, deletes=False))
             return commands
         self._pulling = False
         self._ticks.done(now.mono)
-        free = max(0, self.settings.slots - len(self._running) - len(self._waiting))
-        self._receive([kv for kv in event.kvs if kv.key not in self._held][:free], now, commands)
+        self._receive([kv for kv in kvs if kv.key not in self._held][: self._free], now, commands)
         return commands
 
     def _on_changes(self, event: Changes, now: Now) -> list[Message]:
@@ -203,6 +223,8 @@ class WorkerMachine:
                 if isinstance(kv.value, TaskRecord):
                     marker = msgspec.structs.replace(job.marker, spec=kv.value.spec)
                     self._waiting.append(job._replace(marker=marker))
+                else:
+                    del self._held[job.key]
         for task_id in event.missing:
             for job in self._fetching.pop(task_id, []):
                 del self._held[job.key]
@@ -244,7 +266,7 @@ class WorkerMachine:
     def _on_complete_done(self, event: CompleteDone, now: Now) -> list[Message]:
         command = self._flight.pop(event.batch)
         for item in command.endings:
-            self._held.pop(item.job.key, None)
+            self._let_go(item.job.key)
         commands: list[Message] = []
         if self._trace and event.committed:
             markers = [command.endings[index].job.marker for index in event.committed]
@@ -270,14 +292,21 @@ class WorkerMachine:
         back = list(self._waiting) + [job for jobs in self._fetching.values() for job in jobs]
         self._waiting.clear()
         self._fetching.clear()
-        if self._running and self._drain_mono is not None and now.mono >= self._drain_mono:
-            commands.append(Report("warning", f"drain limit: {len(self._running)} running tasks are handed back"))
+        over = self._drain_mono is not None and now.mono >= self._drain_mono
+        given_up = over and self._over_limit
+        if over and not self._over_limit:
+            self._over_limit = True
+            self._drain_mono = now.mono + LAST_COMMITS_S
+            if self._running:
+                commands.append(Report("warning", f"drain limit: {len(self._running)} running tasks are handed back"))
             back += self._running.values()
             self._running.clear()
         if back:
             self._handing_back += 1
             commands.append(HandBack(tuple(back)))
-        if not (self._running or self._ended or self._flight or self._handing_back):
+        if given_up:
+            commands.append(Report("warning", "etcd does not answer: stopping all the same, the lease will run out"))
+        if given_up or not (self._running or self._ended or self._flight or self._handing_back):
             if self._registration.id is not None:
                 commands.append(Unregister(self._registration.lease))
                 self._registration.id = None
@@ -287,8 +316,13 @@ class WorkerMachine:
     def _on_handed_back(self, event: HandedBack, now: Now) -> list[Message]:
         self._handing_back -= 1
         for key in event.keys:
-            self._held.pop(key, None)
+            self._let_go(key)
         return []
+
+    def _let_go(self, key: str) -> None:
+        token = self._held.pop(key, None)
+        if token is not None and self._listings:
+            self._settled[key] = token
 
 
 def _ending_bytes(item: Ending) -> int:

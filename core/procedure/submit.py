@@ -12,7 +12,7 @@ from core.kv import keys
 from core.kv.requests import Compare, Get, Put, Reason, Refused, TxnDone, Unknown, absent
 from core.kv.requests import Txn as Transaction
 from core.machine.messages import SubmitBatch, SubmitDone
-from core.model import INLINE_PAYLOAD_BYTES, NULL, Marker, TaskRecord, TaskSpec
+from core.model import INLINE_PAYLOAD_BYTES, NULL, Marker, TaskRecord, TaskSpec, same_task
 from core.procedure.base import Patience, Procedure, transact
 from core.procedure.split import Pieces
 
@@ -28,6 +28,7 @@ def submit(command: SubmitBatch) -> Procedure:
     specs = command.specs
     accepted: list[int] = []
     conflicts: list[int] = []
+    existing: list[int] = []
     pieces = Pieces(range(len(specs)))
     patience = Patience()
     while piece := pieces.next():
@@ -37,13 +38,13 @@ def submit(command: SubmitBatch) -> Procedure:
             yield patience.pause()
         elif isinstance(answer, Refused):
             if not pieces.split(piece, answer):
-                return SubmitDone(command.batch, (), (), refused=_sentence(answer))
+                refused = _sentence(answer)
+                return SubmitDone(command.batch, (*accepted, *existing), tuple(conflicts), refused, tuple(existing))
         elif answer.succeeded:
             accepted += piece
         else:
-            rest = _sort_out(piece, specs, answer, accepted, conflicts)
-            pieces.again(rest)
-    return SubmitDone(command.batch, tuple(accepted), tuple(conflicts))
+            pieces.again(_sort_out(piece, specs, answer, existing, conflicts))
+    return SubmitDone(command.batch, (*accepted, *existing), tuple(conflicts), existing=tuple(existing))
 
 
 def _transaction(specs: Sequence[TaskSpec]) -> Transaction:
@@ -60,7 +61,7 @@ def _transaction(specs: Sequence[TaskSpec]) -> Transaction:
 
 
 def _sort_out(
-    piece: Sequence[int], specs: Sequence[TaskSpec], answer: TxnDone, accepted: list[int], conflicts: list[int]
+    piece: Sequence[int], specs: Sequence[TaskSpec], answer: TxnDone, existing: list[int], conflicts: list[int]
 ) -> list[int]:
     """Which of a failed batch exist already; the rest is returned, to be sent again (at least one fewer)."""
     rest: list[int] = []
@@ -69,13 +70,9 @@ def _sort_out(
             rest.append(index)
             continue
         record = found.kvs[0].value
-        same = isinstance(record, TaskRecord) and _same(record.spec, specs[index])
-        (accepted if same else conflicts).append(index)
+        same = isinstance(record, TaskRecord) and same_task(record.spec, specs[index])
+        (existing if same else conflicts).append(index)
     return rest
-
-
-def _same(one: TaskSpec, other: TaskSpec) -> bool:
-    return msgspec.structs.replace(one, submitted_at=0.0) == msgspec.structs.replace(other, submitted_at=0.0)
 
 
 def _sentence(refused: Refused) -> str:
