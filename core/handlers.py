@@ -11,6 +11,7 @@ returns must be JSON. It runs at least once for each task, in one of the worker'
 need `task.fencing_token`: it grows with every assignment, so the far side can refuse an older one.
 """
 
+import contextlib
 import importlib
 import inspect
 import os
@@ -42,14 +43,14 @@ class Handlers:
     def handler(self, name: str) -> Callable[[Function], Function]:
         """Decorator: register a function `f(payload)` or `f(payload, task)` for tasks of type `name`.
 
-        Raises ValueError if the name is invalid or taken.
+        Raises ValueError if the name is invalid or taken, or the function cannot be called so.
         """
         check_name("task type", name)
 
         def register(function: Function) -> Function:
             if name in self._functions:
                 raise ValueError(f"task type {name!r} has two handlers")
-            takes_task = len(inspect.signature(function).parameters) > 1
+            takes_task = _takes_task(name, function)
             self._functions[name] = function if takes_task else lambda payload, _task: function(payload)
             return function
 
@@ -70,6 +71,19 @@ class Handlers:
         return tuple(sorted(self._functions))
 
 
+def _takes_task(name: str, function: Callable[..., Any]) -> bool:
+    if inspect.iscoroutinefunction(function):
+        raise ValueError(f"the handler of {name!r} is a coroutine function; handlers are plain functions")
+    signature = inspect.signature(function)
+    if [*signature.parameters][1:2] == ["task"]:
+        return True  # also where it has a default
+    for arguments in ((None,), (None, None)):
+        with contextlib.suppress(TypeError):
+            signature.bind(*arguments)
+            return len(arguments) > 1
+    raise ValueError(f"the handler of {name!r} must take (payload) or (payload, task), not {signature}")
+
+
 def load_app(path: str) -> Handlers:
     """The `Handlers` object at `module:name`, looked up from the current folder as well.
 
@@ -82,8 +96,8 @@ def load_app(path: str) -> Handlers:
         sys.path.insert(0, os.getcwd())  # noqa: PTH109
     try:
         found = getattr(importlib.import_module(module_name), name, None)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"--app {path!r}: {error}") from error
+    except Exception as error:  # whatever the user's module does when it is imported
+        raise ValueError(f"--app {path!r}: {type(error).__name__}: {error}") from error
     if not isinstance(found, Handlers):
         raise ValueError(f"--app {path!r}: {name} is no Handlers object in {module_name}")  # noqa: TRY004
     return found

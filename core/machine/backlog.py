@@ -64,20 +64,20 @@ class Backlog:
             window = Window(queue, self._settings.window, self._serves, self._mine)
             # A queue that is new to us was empty at the load (or it would be known), so nothing of it lies in etcd
             # that the watch does not bring.
-            window.reset((), more=False)
+            window.reset((), 0, {}, more=False)
             self._windows[queue] = window
             self._order = sorted(self._windows)
         return window
 
-    def load(self, pages: tuple[QueuePage, ...], in_flight: set[str], me: str, members: tuple[str, ...]) -> None:
-        """Replace everything by a fresh listing, but for what is being assigned just now."""
-        self._me, self._members = me, members
+    def load(self, pages: tuple[QueuePage, ...], revision: int, taken: dict[str, int]) -> None:
+        """Replace everything by a fresh listing, but for what is taken (ready key -> revision)."""
         listed = {page.queue for page in pages}
         for queue in [queue for queue in self._windows if queue not in listed]:
             del self._windows[queue]
         for page in pages:
-            kvs = [kv for kv in page.kvs if kv.key not in in_flight] if in_flight else page.kvs
-            self._window(page.queue).reset(kvs, more=page.more)
+            prefix = keys.ready_queue(page.queue)
+            own = {key: at for key, at in taken.items() if key.startswith(prefix)}
+            self._window(page.queue).reset(page.kvs, revision, own, more=page.more)
         self._order = sorted(self._windows)
 
     def changes(self, changes: tuple[Change, ...], now: Now) -> None:
@@ -104,7 +104,7 @@ class Backlog:
     def page(self, event: PageLoaded) -> None:
         window = self._windows.get(event.queue)
         if window is not None:
-            window.page(event.after, event.kvs, more=event.more)
+            window.page(event.after, event.kvs, event.revision, more=event.more)
 
     def put_back(self, entry: Entry) -> None:
         self._window(entry.marker.spec.queue).put_back(entry)
@@ -131,8 +131,6 @@ class Backlog:
         """Pages to fetch; and, with `room` to spare, whether to steal."""
         self._consider_stealing(now, room=room)
         wanted: list[Message] = []
-        if self._settings.dispatch == "poll":
-            return wanted  # the next tick lists anew
         for queue in self._order:
             after = self._windows[queue].page_wanted()
             if after is not None:

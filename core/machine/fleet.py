@@ -31,11 +31,12 @@ class WorkerState:
         self.held: dict[str, None] = {}
         self.estimate = ServiceEstimate(now.mono)
         self.share = 0
-        self.slots_share = 0
+        self.slots_share = 1
 
     @property
     def load(self) -> float:
-        return len(self.held) / self.record.slots
+        """Tasks held for each slot that is ours to fill: from 1 on, a task would wait in the buffer."""
+        return len(self.held) / self.slots_share
 
 
 class Fleet:
@@ -129,8 +130,8 @@ class Fleet:
 
     @property
     def slots(self) -> int:
-        """All slots of the live workers."""
-        return sum(state.record.slots for state in self._workers.values())
+        """Our part of all slots of the live workers."""
+        return sum(state.slots_share for state in self._workers.values())
 
     @property
     def room(self) -> int:

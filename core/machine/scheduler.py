@@ -12,7 +12,7 @@ flight is held by its worker; nothing is assigned while the scheduler has no lea
 Recovery (requeue, promotion, reconciliation) lives in `core.machine.upkeep`, windows in `core.machine.backlog`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from core.kv import keys
@@ -72,6 +72,7 @@ class SchedulerMachine:
         self._trace = trace
         self._registration = Registration(record, settings.lease_ttl_s)
         self._members: tuple[str, ...] = ()
+        self._shared: tuple[str, tuple[str, ...]] = ("", ())  # who we were among whom when the work was last shared out
         self._fleet = Fleet(self._share_of, max_buffer=settings.max_buffer, polling=settings.dispatch == "poll")
         self._backlog = Backlog(settings, self._fleet.serves)
         self._upkeep = Upkeep(settings)
@@ -80,6 +81,7 @@ class SchedulerMachine:
         self._batch = 0
         self._ready = False  # the picture has been loaded
         self._loading = False
+        self._settled: list[Assign] = []  # answered while a listing is on its way, which may be older
         self._draining = False
         self._handlers: dict[type[Message], Callable[..., list[Message]]] = {
             Started: lambda event, now: self._registration.start(now),
@@ -158,6 +160,7 @@ class SchedulerMachine:
         if self._loading:
             return []
         self._loading = True
+        self._settled.clear()
         return [Load(self.settings.window)]
 
     def _on_loaded(self, event: Loaded, now: Now) -> list[Message]:
@@ -175,8 +178,9 @@ class SchedulerMachine:
             if isinstance(record, WorkerRecord) and (known is None or known.record != record):
                 self._fleet.put(worker, record, now)
         self._recount(event.runs, now)
-        in_flight = {item.ready_key for command, _ in self._flight.values() for item in command.items}
-        self._backlog.load(event.ready, in_flight, self._me, self._members)
+        taken = {item.ready_key: item.ready_revision for item in self._given()}
+        self._backlog.load(event.ready, event.revision, taken)
+        self._settled.clear()
         self._upkeep.loaded(event, set(live), now, first=first)
         if self._ticks is not None:
             if first:
@@ -193,9 +197,8 @@ class SchedulerMachine:
             run = keys.parse_run(key)
             if run is not None and run.worker in counted and owner(run.id, self._members) == self._me:
                 counted[run.worker][run.id] = None
-        for command, _ in self._flight.values():
-            for item in command.items:
-                counted.get(item.worker, {})[item.marker.spec.id] = None
+        for item in self._given():
+            counted.get(item.worker, {})[item.marker.spec.id] = None
         for worker, ids in counted.items():
             state = self._fleet.get(worker)
             if state is None:
@@ -206,8 +209,14 @@ class SchedulerMachine:
                 if task_id not in state.held:
                     self._fleet.hold(worker, task_id, now)
 
+    def _given(self) -> Iterator[Assignment]:
+        """What a listing may show as ready although we have given it away, or are about to."""
+        for command in (*self._settled, *(command for command, _ in self._flight.values())):
+            yield from command.items
+
     def _set_members(self, members: tuple[str, ...]) -> None:
-        if members != self._members:
+        if (self._me, members) != self._shared:
+            self._shared = (self._me, members)
             self._members = members
             self._fleet.refresh_all()
             self._backlog.members_changed(self._me, members)
@@ -266,8 +275,10 @@ class SchedulerMachine:
         return []
 
     def _on_reconciled(self, event: Reconciled, now: Now) -> list[Message]:
+        in_flight = {item.marker.spec.id for command, _ in self._flight.values() for item in command.items}
         for worker, ids in self._upkeep.reconciled(event, self._fleet, now).items():
-            self._fleet.release(worker, ids, now, completed=False)
+            drifted = [task_id for task_id in ids if task_id not in in_flight]
+            self._fleet.release(worker, drifted, now, completed=False)
         return []
 
     # --- assignment ---
@@ -306,6 +317,9 @@ class SchedulerMachine:
         command, entries = self._flight.pop(event.batch)
         self._fleet.assigned(now.mono - command.sent_mono)
         settled = set(event.assigned) | set(event.lost)
+        if self._loading and event.assigned:
+            given = tuple(command.items[index] for index in event.assigned)
+            self._settled.append(Assign(command.batch, command.scheduler, given, command.sent_mono))
         for index, item in enumerate(command.items):
             if index in settled:
                 continue

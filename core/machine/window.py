@@ -6,6 +6,9 @@ low. Whatever arrives behind the cursor (a retry, a skewed id) comes in by the w
 moves the cursor back. So memory is bounded by the window, not by the backlog, and what cannot run blocks nothing.
 
 While a page is on its way, changes are kept and applied again after it, because the page may be older than they are.
+A page that is older than what we knew when we asked for it was asked for by somebody we no longer are (a listing came
+in between), and is dropped. A listing, a page and the watch may all show again what was taken a moment ago: what is
+taken is remembered until its deletion is seen.
 There is one window for each queue, so that a long queue cannot push the others out of memory.
 """
 
@@ -49,6 +52,9 @@ class Window:
         self._cursor: str | None = keys.ready_queue(queue)  # None: everything is held
         self._paging_from: str | None = None
         self._late: list[Change] = []
+        self._known = 0  # the newest revision that we have seen something of
+        self._asked = 0  # what it was when the page under way was asked for
+        self._taken: dict[str, int] = {}  # key -> revision at which it was taken
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -69,7 +75,10 @@ class Window:
         """A watch event on one of this queue's ready keys."""
         if self._paging_from is not None:
             self._late.append(change)
+        self._known = max(self._known, change.mod_revision)
         if change.deleted:
+            if self._taken.get(change.key, change.mod_revision) < change.mod_revision:
+                del self._taken[change.key]
             entry = self._entries.get(change.key)
             if entry is not None and entry.revision < change.mod_revision:
                 self._drop(change.key)
@@ -78,6 +87,8 @@ class Window:
 
     def put_back(self, entry: Entry) -> None:
         """An entry that was taken but not assigned after all."""
+        if self._taken.get(entry.key) == entry.revision:
+            del self._taken[entry.key]
         if self._cursor is None or entry.key <= self._cursor:
             self._add(entry)
 
@@ -86,10 +97,16 @@ class Window:
         if self._paging_from is not None or self._cursor is None or len(self._entries) >= self.size // 2:
             return None
         self._paging_from = self._cursor
+        self._asked = self._known
         return self._cursor
 
-    def page(self, after: str, kvs: Iterable[Kv], *, more: bool) -> None:
-        """The page after `after`, in key order. It is of no use if the cursor has moved since it was asked for."""
+    def page(self, after: str, kvs: Iterable[Kv], revision: int, *, more: bool) -> None:
+        """The page after `after`, in key order, at most `size` of them.
+
+        It is of no use if the cursor has moved since it was asked for.
+        """
+        if after != self._paging_from or revision < self._asked:
+            return
         if after == self._cursor:
             last = after
             for kv in kvs:
@@ -102,17 +119,21 @@ class Window:
         for change in late:
             self.change(change)
 
-    def reset(self, kvs: Iterable[Kv], *, more: bool) -> None:
-        """Forget everything; `kvs` are the first ready keys of the queue."""
+    def reset(self, kvs: Iterable[Kv], revision: int, taken: dict[str, int], *, more: bool) -> None:
+        """Forget everything; `kvs` are the first ready keys of the queue, but for what is `taken` (key -> revision)."""
         self._entries.clear()
         self._foreign.clear()
         self._heaps.clear()
         self._skipped.clear()
         self._late.clear()
-        self._cursor = keys.ready_queue(self.queue)
-        self.page(self._cursor, kvs, more=more)
+        self._taken = taken
+        self._known = self._asked = revision
+        self._cursor = self._paging_from = keys.ready_queue(self.queue)
+        self.page(self._cursor, kvs, revision, more=more)
 
     def _add(self, entry: Entry) -> None:
+        if self._taken and self._taken.get(entry.key, -1) >= entry.revision:
+            return
         kind = entry.kind
         if not self._eligible(kind):
             least = self._skipped.get(kind)
@@ -173,8 +194,9 @@ class Window:
 
     def take(self, kind: tuple[str, str]) -> Entry:
         """Remove and return the head of a class, which must exist."""
-        key = heappop(self._heaps[kind])
-        return self._entries.pop(key)
+        entry = self._entries.pop(heappop(self._heaps[kind]))
+        self._taken[entry.key] = entry.revision
+        return entry
 
     # --- changes of the cluster ---
 

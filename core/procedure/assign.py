@@ -16,7 +16,7 @@ def assign(command: Assign) -> Procedure:
     lost: list[int] = []
     gone: set[str] = set()
     unsure = False  # an earlier attempt may have been applied: a changed marker may be our own doing
-    pieces = Pieces(range(len(items)))
+    pieces = Pieces([item.marker.spec.id for item in items])
     patience = Patience()
     while piece := pieces.next():
         piece = [index for index in piece if items[index].worker not in gone]

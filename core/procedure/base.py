@@ -2,8 +2,11 @@
 
 from collections.abc import Generator
 
+import msgspec
+
 from core.kv.requests import Found, Get, Pause, Reason, Refused, Request, Response, Txn, TxnDone, Unknown
 from core.machine.messages import Message
+from core.model import NULL, Marker
 
 Procedure = Generator[Request, Response, Message | None]
 
@@ -31,6 +34,12 @@ class Patience:
         pause = Pause(self._next_s)
         self._next_s = min(self._next_s * 2, RETRY_MAX_S)
         return pause
+
+
+def bare(marker: Marker) -> Marker:
+    """The marker as it waits: given to nobody, and without a payload that the task record keeps for it."""
+    spec = msgspec.structs.replace(marker.spec, payload=NULL) if marker.by_reference else marker.spec
+    return msgspec.structs.replace(marker, spec=spec, scheduler="", batch=0)
 
 
 def transact(txn: Txn) -> Generator[Request, Response, TxnDone | Refused | Unknown]:

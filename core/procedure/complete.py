@@ -16,7 +16,7 @@ from core.kv import keys
 from core.kv.requests import Compare, Delete, Get, Put, Refused, Txn, TxnDone, Unknown, unchanged
 from core.machine.messages import Complete, CompleteDone, Ending
 from core.model import DeadRecord, Marker, TaskRecord, Verdict
-from core.procedure.base import Patience, Procedure, RefusedError, transact
+from core.procedure.base import Patience, Procedure, RefusedError, bare, transact
 from core.procedure.split import Pieces
 
 
@@ -24,7 +24,7 @@ def complete(command: Complete) -> Procedure:
     endings = command.endings
     committed: list[int] = []
     fenced: list[int] = []
-    pieces = Pieces(range(len(endings)))
+    pieces = Pieces([item.job.marker.spec.id for item in endings])
     patience = Patience()
     unsure = False
     while piece := pieces.next():
@@ -70,8 +70,8 @@ def _later_key(item: Ending) -> str:
 
 
 def _retry(item: Ending) -> Marker:
-    marker = item.job.marker
-    return msgspec.structs.replace(marker, attempt=marker.attempt + 1, scheduler="", batch=0, error=item.error)
+    marker = bare(item.job.marker)
+    return msgspec.structs.replace(marker, attempt=marker.attempt + 1, error=item.error)
 
 
 def _sort_out(

@@ -23,7 +23,7 @@ from core.kv.requests import (
 from core.machine.messages import HandBack, HandedBack, Promote, PromoteDone, Requeue, RequeueDone
 from core.model import NULL, DeadRecord, Marker, Outcome, TaskRecord, TaskSpec, Verdict
 from core.policy.share import owner
-from core.procedure.base import Patience, Procedure, RefusedError, read, transact
+from core.procedure.base import Patience, Procedure, RefusedError, bare, read, transact
 from core.procedure.split import Pieces
 
 PAGE = 128
@@ -34,6 +34,7 @@ with room; smaller limits are met by halving."""
 class Move(NamedTuple):
     """One marker goes, others are written instead."""
 
+    id: str
     key: str
     revision: int
     puts: tuple[Put, ...]
@@ -45,7 +46,7 @@ def move(moves: Sequence[Move], guards: tuple[Compare, ...] = ()) -> Generator[R
     Returns how many were moved (by us, as far as we can know) and whether the guards held to the end.
     """
     done = 0
-    pieces = Pieces(range(len(moves)))
+    pieces = Pieces([item.id for item in moves])
     patience = Patience()
     while piece := pieces.next():
         part = [moves[index] for index in piece]
@@ -108,7 +109,7 @@ def requeue(command: Requeue) -> Procedure:
 def _return(kv: Kv, marker: Marker) -> Move:
     spec = marker.spec
     lost = msgspec.structs.replace(marker, attempt=marker.attempt + 1, losses=marker.losses + 1, scheduler="", batch=0)
-    return Move(kv.key, kv.mod_revision, (Put(keys.ready(spec.queue, spec.priority, spec.id), lost),))
+    return Move(spec.id, kv.key, kv.mod_revision, (Put(keys.ready(spec.queue, spec.priority, spec.id), lost),))
 
 
 def _burial(kv: Kv, marker: Marker, worker: str) -> Generator[Request, Response, Move]:
@@ -126,41 +127,46 @@ def _burial(kv: Kv, marker: Marker, worker: str) -> Generator[Request, Response,
         Put(keys.task(spec.id), TaskRecord(spec, outcome)),
         Put(keys.dead(spec.queue, spec.id), DeadRecord(reason, marker.attempt, losses)),
     )
-    return Move(kv.key, kv.mod_revision, puts)
+    return Move(spec.id, kv.key, kv.mod_revision, puts)
 
 
 def hand_back(command: HandBack) -> Procedure:
     """The run marker is unchanged -> ready/, no attempt charged."""
     moves = []
     for job in command.jobs:
-        marker = msgspec.structs.replace(job.marker, scheduler="", batch=0)
-        if marker.by_reference:
-            marker = msgspec.structs.replace(marker, spec=msgspec.structs.replace(marker.spec, payload=NULL))
+        marker = bare(job.marker)
         spec = marker.spec
-        moves.append(Move(job.key, job.token, (Put(keys.ready(spec.queue, spec.priority, spec.id), marker),)))
+        put = Put(keys.ready(spec.queue, spec.priority, spec.id), marker)
+        moves.append(Move(spec.id, job.key, job.token, (put,)))
     yield from move(moves)
     return HandedBack(tuple(job.key for job in command.jobs))
 
 
 def promote(command: Promote) -> Procedure:
     """What is due goes to ready/. The next due time is told, so that nobody has to ask before it."""
-    page = yield from read(Get(keys.LATER, keys.prefix_end(keys.LATER), limit=command.limit))
-    moves: list[Move] = []
-    next_due_at: float | None = None
-    for kv in page.kvs:
-        later = keys.parse_later(kv.key)
-        if later is None or not isinstance(kv.value, Marker):
+    start, promoted = keys.LATER, 0
+    waits: list[float] = []
+    while True:
+        page = yield from read(Get(start, keys.prefix_end(keys.LATER), limit=command.limit))
+        moves: list[Move] = []
+        last_due_at = 0.0
+        for kv in page.kvs:
+            later = keys.parse_later(kv.key)
+            if later is None or not isinstance(kv.value, Marker):
+                continue
+            last_due_at = later.due_at
+            mine = owner(later.id, command.members) in (command.scheduler, None)
+            due_at = later.due_at if mine else later.due_at + command.steal_after_s
+            if due_at <= command.wall:
+                spec = kv.value.spec
+                put = Put(keys.ready(spec.queue, spec.priority, spec.id), kv.value)
+                moves.append(Move(spec.id, kv.key, kv.mod_revision, (put,)))
+            else:
+                waits.append(due_at)
+        promoted += (yield from move(moves))[0]
+        if page.more and (promoted >= command.limit or last_due_at > command.wall):
+            waits.append(max(last_due_at, command.wall))  # of what lies behind the page, nothing is due before
+        elif page.more:
+            start = keys.after(page.kvs[-1].key)  # what others own must not hide what is ours
             continue
-        mine = owner(later.id, command.members) in (command.scheduler, None)
-        due_at = later.due_at if mine else later.due_at + command.steal_after_s
-        if due_at <= command.wall:
-            spec = kv.value.spec
-            moves.append(
-                Move(kv.key, kv.mod_revision, (Put(keys.ready(spec.queue, spec.priority, spec.id), kv.value),))
-            )
-        else:
-            next_due_at = min(due_at, next_due_at or due_at)
-    moved, _ = yield from move(moves)
-    if page.more and next_due_at is None:
-        next_due_at = command.wall  # a whole page was due: there may be more
-    return PromoteDone(moved, next_due_at)
+        return PromoteDone(promoted, min(waits, default=None))

@@ -1,16 +1,28 @@
-"""Batches that are sent in pieces: whole first, in halves where etcd says it is too much."""
+"""Batches that are sent in pieces: whole first, in halves where etcd says it is too much.
 
-from collections.abc import Iterable, Sequence
+etcd refuses a transaction that writes one key twice, so items about the same task never share a piece.
+"""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
 
 from core.kv.requests import Reason, Refused
 
 
 class Pieces:
-    """A stack of index lists still to be sent."""
+    """A stack of lists of indices into `ids` still to be sent; `ids` are those of the items' tasks."""
 
-    def __init__(self, indices: Iterable[int]) -> None:
-        whole = list(indices)
-        self._stack: list[list[int]] = [whole] if whole else []
+    def __init__(self, ids: Sequence[Hashable]) -> None:
+        layers: list[list[int]] = [list(range(len(ids)))] if ids else []
+        if len(set(ids)) < len(ids):
+            layers.clear()
+            seen: Counter[Hashable] = Counter()
+            for index, task_id in enumerate(ids):
+                if seen[task_id] == len(layers):
+                    layers.append([])
+                layers[seen[task_id]].append(index)
+                seen[task_id] += 1
+        self._stack = layers[::-1]
 
     def next(self) -> list[int]:
         """The next piece, empty at the end."""

@@ -32,7 +32,7 @@ class Executor:
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Start these jobs; the caller keeps to the number of slots."""
-        while len(self._threads) < min(self._slots, len(self._threads) + len(jobs)):
+        while jobs and len(self._threads) < self._slots:
             thread = threading.Thread(target=self._slot, name=f"slot-{len(self._threads) + 1}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -59,11 +59,20 @@ class Executor:
         try:
             value = function(_decoder.decode(spec.payload), task)
         except BaseException as error:  # noqa: BLE001 - whatever a handler raises is the task's failure, not ours
-            return NULL, f"{type(error).__name__}: {error}"
+            return NULL, _sentence(error)
         try:
             encoded = _encoder.encode(value)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
-            return NULL, f"the handler's return value is not JSON: {error}"
+        except Exception as error:  # noqa: BLE001 - a user's object decides what encoding it raises
+            return NULL, f"the handler's return value is not JSON: {_sentence(error)}"
         if len(encoded) > MAX_PAYLOAD_BYTES:
             return NULL, f"the handler's return value is {len(encoded)} bytes of JSON; {MAX_PAYLOAD_BYTES} are allowed"
         return Raw(encoded), None
+
+
+def _sentence(error: BaseException) -> str:
+    """Type and text of a user's exception. Its text may fail, or hold what no JSON can (names of odd files)."""
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001
+        text = "(its text cannot be shown)"
+    return f"{type(error).__name__}: {text}".encode(errors="replace").decode()
