@@ -53,6 +53,7 @@ class ClientMachine:
         self._unread: list[str] = []  # followed, but their record may have ended before the watch
         self._watching = False
         self._fetches = 0
+        self._accepted: set[str] = set()  # while a fetch is under way, which may have read before
         self._closing = False
         self._handlers: dict[type[Message], Callable[..., list[Message]]] = {
             Started: lambda event, now: [],
@@ -115,6 +116,8 @@ class ClientMachine:
         for task_id, _ in failed:
             self._followed.pop(task_id, None)
         self._unread += [specs[index].id for index in event.existing if specs[index].id in self._followed]
+        if self._fetches:
+            self._accepted.update(accepted)
         commands: list[Message] = [Acknowledge(accepted, tuple(failed))]
         if self._trace and accepted:
             rows = tuple((specs[index].id, 1, (called[index], now.mono)) for index in event.accepted)
@@ -136,17 +139,18 @@ class ClientMachine:
             self._watching = True
             commands.append(Watch("task", keys.TASK, keys.prefix_end(keys.TASK), event.revision + 1, deletes=False))
         self._deliver(event.kvs, now, commands)
-        missing = [task_id for task_id in event.missing if task_id in self._followed and not self._submitting(task_id)]
+        coming = self._submitting() | self._accepted if event.missing else set()
+        self._accepted.clear()
+        missing = [task_id for task_id in event.missing if task_id in self._followed and task_id not in coming]
         for task_id in missing:
             del self._followed[task_id]
         if missing:
             commands.append(Deliver(tuple((task_id, None) for task_id in missing)))
         return commands
 
-    def _submitting(self, task_id: str) -> bool:
-        return any(spec.id == task_id for spec, _ in self._pending) or any(
-            spec.id == task_id for command, _ in self._flight.values() for spec in command.specs
-        )
+    def _submitting(self) -> set[str]:
+        pending = {spec.id for spec, _ in self._pending}
+        return pending | {spec.id for command, _ in self._flight.values() for spec in command.specs}
 
     def _on_changes(self, event: Changes, now: Now) -> list[Message]:
         commands: list[Message] = []

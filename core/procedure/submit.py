@@ -29,7 +29,7 @@ def submit(command: SubmitBatch) -> Procedure:
     accepted: list[int] = []
     conflicts: list[int] = []
     existing: list[int] = []
-    pieces = Pieces(range(len(specs)))
+    pieces = Pieces([spec.id for spec in specs])
     patience = Patience()
     while piece := pieces.next():
         answer = yield from transact(_transaction([specs[index] for index in piece]))
