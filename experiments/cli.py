@@ -50,6 +50,10 @@ EndpointsOption = Annotated[
         show_default=False,
     ),
 ]
+ProfileOption = Annotated[
+    Path | None,
+    typer.Option(help="Parameters of the model, from `calibrate`. Default: the set that comes with Tandem."),
+]
 
 
 @app.command("list", epilog="Example: `tandem-bench list`")
@@ -88,6 +92,7 @@ def run(
     quick: QuickOption = False,
     seed: SeedOption = None,
     endpoints: EndpointsOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Run a scenario and write its traces, samples and figures."""
     from rich.console import Console  # noqa: PLC0415
@@ -99,7 +104,7 @@ def run(
         one = scenario.load(scenario_file, quick=quick)
         from experiments.run import run_scenario, worlds_of  # noqa: PLC0415 - pandas: after the file is known to be good
 
-        worlds = worlds_of(world.names, endpoints)
+        worlds = worlds_of(world.names, endpoints, profile)
         with progress_bar(one.name) as on_step:
             summaries = run_scenario(one, worlds, out, seed=seed, on_step=on_step)
         Console().print(results(one.name, summaries))

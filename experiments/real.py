@@ -27,11 +27,10 @@ from core.kv.requests import Delete, Put, Txn
 from core.model import SchedulerRecord
 from experiments import aftermath, environment, faults, load, scenario, trace
 from experiments.components import ROOT, Components
-from experiments.metrics import Counts
 from experiments.sampling import Sampler
 from experiments.schema import Scenario
 from experiments.workload import Workload
-from experiments.world import ExperimentError, Measured, Tell
+from experiments.world import ExperimentError, Measured, Tell, join
 
 HEAD_START_S = 0.1
 """Between the order to start and second 0: the message to the load generator takes less."""
@@ -122,14 +121,9 @@ class RealWorld:
         tell("collecting")
         components.drain()
         after_run = aftermath.inspect(store)
-        joined = join(workload, components.trace_dir, after_run.outcomes, start)
-        acknowledged = int(joined.trace.loc[joined.trace["final"], "enqueued_raw"].notna().sum())
-        counts = Counts(
-            submitted=acknowledged,
-            lost=after_run.lost + max(acknowledged - after_run.stored, 0),
-            executed_twice=joined.executed_twice,
-            committed_twice=max(after_run.doubled, joined.committed_twice),
-        )
+        spools = trace.Spools()
+        spools.read(components.trace_dir)
+        rows, counts = join(workload, spools, after_run, start)
         facts = {
             **environment.disturbance(before, after, own_s),
             "unfinished": unfinished,
@@ -137,7 +131,7 @@ class RealWorld:
         }
         wrong = unfinished or counts.lost or after_run.misplaced
         logs = {name: components.log(name) for name in components.names} if wrong else {}
-        return Measured(joined.trace, resources, counts, facts, logs)
+        return Measured(rows, resources, counts, facts, logs)
 
     def _census(self, components: Components, generator: "LoadProcess") -> Iterator[tuple[str, list[psutil.Process]]]:
         yield load.NAME, _process(generator.pid)
@@ -158,20 +152,6 @@ class RealWorld:
             "max_txn_ops": self._etcd.max_txn_ops,
             "filesystem": self._etcd.filesystem,
         }
-
-
-def join(workload: Workload, spool_dir: Path, outcomes: dict[str, tuple[str, int]], start: float) -> trace.Joined:
-    """The trace of a run from the spools in a folder; `start` is its second 0 on the spools' clock."""
-    spools = trace.Spools()
-    spools.read(spool_dir)
-    tasks = trace.Tasks(
-        ids=workload.ids,
-        intended=workload.intended_s + start,
-        service_s=workload.service_s,
-        priority=workload.priority,
-        outcomes=outcomes,
-    )
-    return trace.join(spools, tasks, start)
 
 
 def probe(store: EtcdStore) -> float:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from experiments import burst, latency_breakdown, scaling
-from experiments.cli import EndpointsOption, SeedOption, WorldOption, Worlds
+from experiments.cli import EndpointsOption, ProfileOption, SeedOption, WorldOption, Worlds
 from experiments.console import clear_errors
 from experiments.run import worlds_of
 from experiments.suite import REPORT, run_suite
@@ -34,14 +34,15 @@ def main(
     world: WorldOption = Worlds.BOTH,
     seed: SeedOption = None,
     endpoints: EndpointsOption = None,
+    profile: ProfileOption = None,
 ) -> None:
     """Run the experiments and write the report."""
     with clear_errors(PROGRAM):
-        worlds = worlds_of(world.names, endpoints)
+        worlds = worlds_of(world.names, endpoints, profile)
         runs = out / "runs"
         if runs.exists():
             shutil.rmtree(runs)
-        run_suite(FULL if full else QUICK, worlds, runs, quick=not full, seed=seed)
+        run_suite(FULL if full else QUICK, worlds, runs, quick=not full, seed=seed, profile=profile)
         build(runs, out)
 
 

@@ -34,8 +34,14 @@ class Step:
     what: str
 
 
-def worlds_of(names: Sequence[WorldName], endpoints: str | None = None) -> dict[WorldName, MakeWorld]:
-    """How to make each world. With `endpoints` the real one uses that etcd instead of starting its own."""
+def worlds_of(
+    names: Sequence[WorldName], endpoints: str | None = None, profile: Path | None = None
+) -> dict[WorldName, MakeWorld]:
+    """How to make each world.
+
+    With `endpoints` the real one uses that etcd instead of starting its own; `profile` holds the model's parameters
+    (default: those that come with Tandem).
+    """
     makers: dict[WorldName, MakeWorld] = {}
     for name in names:
         if name == "real":
@@ -45,7 +51,7 @@ def worlds_of(names: Sequence[WorldName], endpoints: str | None = None) -> dict[
         else:
             from experiments.simulated import SimulatedWorld  # noqa: PLC0415 - likewise simpy
 
-            makers[name] = SimulatedWorld
+            makers[name] = lambda one: SimulatedWorld(one, profile)
     return makers
 
 

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from experiments import claims, environment, metrics, scenario
-from experiments.cli import EndpointsOption, QuickOption, SeedOption, WorldOption, Worlds
+from experiments.cli import EndpointsOption, ProfileOption, QuickOption, SeedOption, WorldOption, Worlds
 from experiments.console import clear_errors, progress_bar, results
 from experiments.run import MakeWorld, run_scenario, worlds_of
 from experiments.world import WorldName
@@ -26,9 +26,15 @@ Command = Callable[..., None]
 
 
 def run_suite(
-    names: Sequence[str], worlds: dict[WorldName, MakeWorld], root: Path, *, quick: bool, seed: int | None = None
+    names: Sequence[str],
+    worlds: dict[WorldName, MakeWorld],
+    root: Path,
+    *,
+    quick: bool,
+    seed: int | None = None,
+    profile: Path | None = None,
 ) -> None:
-    """Run the scenarios, judge the claims, and say what was measured on.
+    """Run the scenarios, judge the claims, and say what was measured on and with which parameters (`profile`).
 
     Raises ScenarioError (before anything runs), ExperimentError, OSError.
     """
@@ -42,6 +48,8 @@ def run_suite(
         took_s = time.monotonic() - began
         console.print(f"[{number}/{len(loaded)}] {one.name}: {headline(summaries)} ({took_s:.0f} s)", highlight=False)
     write_environment(root, [one.name for one in loaded])
+    if "sim" in worlds:
+        write_calibration(root, profile)
     claims.write(root)
 
 
@@ -76,6 +84,16 @@ def write_environment(root: Path, names: Sequence[str]) -> None:
     environment.write(root / "environment.json", **about)
 
 
+def write_calibration(root: Path, profile: Path | None) -> None:
+    """The model's parameters as they were used, each with where it comes from."""
+    from sim import parameters  # noqa: PLC0415 - simpy is needed for this only
+
+    path = profile or parameters.REFERENCE
+    if path.is_file():
+        named = parameters.load(path).parameters
+        (root / "calibration.json").write_bytes(msgspec.json.format(msgspec.json.encode(named), indent=2) + b"\n")
+
+
 def script(program: str, names: Sequence[str], help_text: str) -> Command:
     """A program that runs these scenarios and shows their figures."""
     app = typer.Typer(pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
@@ -88,9 +106,10 @@ def script(program: str, names: Sequence[str], help_text: str) -> Command:
         quick: QuickOption = False,
         seed: SeedOption = None,
         endpoints: EndpointsOption = None,
+        profile: ProfileOption = None,
     ) -> None:
         with clear_errors(program):
-            run_suite(names, worlds_of(world.names, endpoints), out, quick=quick, seed=seed)
+            run_suite(names, worlds_of(world.names, endpoints, profile), out, quick=quick, seed=seed, profile=profile)
             for name in names:
                 Console().print(results(name, metrics.read(out / name / "metrics.json")))
             print(f"written to {out}")

@@ -7,6 +7,7 @@ from typing import Any, Literal, Protocol, Self
 
 import pandas as pd
 
+from experiments import trace
 from experiments.metrics import Counts
 from experiments.schema import Scenario
 from experiments.workload import Workload
@@ -26,6 +27,42 @@ class Measured:
     environment: dict[str, Any]
     logs: dict[str, str] = field(default_factory=dict)
     """What the processes wrote, where something went wrong."""
+
+
+class Aftermath(Protocol):
+    """What the store held when the run was over (`experiments.aftermath`, `sim.aftermath`)."""
+
+    @property
+    def outcomes(self) -> dict[str, tuple[str, int]]: ...
+
+    @property
+    def stored(self) -> int: ...
+
+    @property
+    def lost(self) -> int: ...
+
+    @property
+    def doubled(self) -> int: ...
+
+
+def join(workload: Workload, spools: trace.Spools, after: Aftermath, start: float) -> tuple[pd.DataFrame, Counts]:
+    """The trace of a repetition and its counts; `start` is its second 0 on the clock of the spools."""
+    tasks = trace.Tasks(
+        ids=workload.ids,
+        intended=workload.intended_s + start,
+        service_s=workload.service_s,
+        priority=workload.priority,
+        outcomes=after.outcomes,
+    )
+    joined = trace.join(spools, tasks, start)
+    acknowledged = int(joined.trace.loc[joined.trace["final"], "enqueued_raw"].notna().sum())
+    counts = Counts(
+        submitted=acknowledged,
+        lost=after.lost + max(acknowledged - after.stored, 0),
+        executed_twice=joined.executed_twice,
+        committed_twice=max(after.doubled, joined.committed_twice),
+    )
+    return joined.trace, counts
 
 
 class World(Protocol):
