@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from core.kv.requests import Revoke
 from core.machine.messages import Drain, Execute, Message, Registered, Trace
 from core.machine.replay import Recording, build, header, header_line, step_line
 from core.model import SchedulerRecord, WorkerRecord
@@ -39,7 +40,6 @@ class Surroundings:
         self.spool: list[tuple[str, str, Any]] = []
         self.reports: list[tuple[float, str, str, str]] = []
         self.recordings: dict[str, list[bytes]] = {}
-        self.cpu_s: dict[str, float] = {}  # of lives that are over
         self.wall_base = config.start_wall_at
 
     def tasks_per_txn(self) -> int:
@@ -64,23 +64,85 @@ class Surroundings:
         return Watchers(trace, report, step, check)
 
 
+class _Life:
+    """One process of a component. `over` when it has ended, by itself or by force."""
+
+    def __init__(self, around: Surroundings, name: str, number: int, *, worker: bool) -> None:
+        self._around = around
+        self._name = name
+        self.leases: list[int] = []
+        self.draining = False
+        recording = _recording(around, name, number, worker=worker)
+        values = around.values
+        self.process = Process(around.host, name)
+        effects: dict[type[Message], Callable[[Any], None]] = {}
+        costs = Costs(values.scheduler_event_s, values.scheduler_item_s)
+        if worker:
+            costs = Costs(values.worker_event_s, values.worker_item_s)
+            executor = Executor(around.kernel, self.process, values, around.service_s, lambda one: self.driver.put(one))
+            effects[Execute] = lambda command: executor.run(command.jobs)
+            effects[Registered] = lambda event: self.leases.append(event.lease)
+        self.driver = Driver(
+            around.kernel,
+            build(recording),
+            self.process,
+            values,
+            costs,
+            effects,
+            around.watchers(name, number, recording),
+            around.wall_base,
+            lambda _: self.end(),
+        )
+        stream = around.streams[f"network/{name}"]
+        self.link = Link(around.kernel, around.etcd, self.process, values, stream, self.driver.put)
+        self.driver.start(self.link)
+
+    @property
+    def over(self) -> bool:
+        return not self.process.alive
+
+    def end(self) -> None:
+        """The process is gone."""
+        if self.process.alive:
+            self.process.kill()
+            self.link.close()
+
+    def drain(self) -> None:
+        self.draining = True
+        if not self.over:
+            self.driver.put(Drain())
+
+
+def _recording(around: Surroundings, name: str, number: int, *, worker: bool) -> Recording:
+    config, fits, pid = around.config, around.tasks_per_txn(), 1000 + number
+    if worker:
+        settings = msgspec.structs.replace(config.worker, max_batch=min(config.worker.max_batch, fits))
+        record = WorkerRecord(name, settings.slots, tuple(settings.queues), HANDLERS, "host-1", pid)
+        seed = around.streams[f"rng/{name}"].integer(1 << 53)
+        return header("worker", settings, record, seed=seed, trace=config.trace)
+    fitted = msgspec.structs.replace(config.scheduler, max_batch=min(config.scheduler.max_batch, fits))
+    wall_at = around.wall_base + around.kernel.now
+    return header("scheduler", fitted, SchedulerRecord(name, "host-1", pid, wall_at), trace=config.trace)
+
+
 class Component:
-    """A named scheduler or worker. At most one life at a time; `fault`s act on the life that is."""
+    """A named scheduler or worker: its lives, one after the other. A drained life may overlap with the next."""
 
     def __init__(self, surroundings: Surroundings, name: str, *, worker: bool) -> None:
         self._around = surroundings
         self.name = name
         self._worker = worker
-        self.lives = 0
-        self.process: Process | None = None
-        self.link: Link | None = None
-        self.driver: Driver | None = None
-        self._leases: list[int] = []
+        self._lives: list[_Life] = []
         self._starting = 0  # a start that was overtaken by a kill comes to nothing
 
     @property
     def running(self) -> bool:
-        return self.process is not None and self.process.alive
+        """Whether some process of it is alive."""
+        return any(not life.over for life in self._lives)
+
+    @property
+    def _latest(self) -> _Life | None:
+        return self._lives[-1] if self._lives and not self._lives[-1].over else None
 
     def start(self, delay_s: float | None = None) -> None:
         """Start a process. It takes its time: as long as `..._start_s` says, or `delay_s`."""
@@ -91,106 +153,58 @@ class Component:
         call_in(self._around.kernel, delay_s, self._live, self._starting)
 
     def _live(self, starting: int) -> None:
-        if starting != self._starting or self.running:
-            return
-        around = self._around
-        self.lives += 1
-        self._leases = []
-        recording = self._recording()
-        process = self.process = Process(around.host, self.name)
-        values = around.values
-        effects: dict[type[Message], Callable[[Any], None]] = {}
-        if self._worker:
-            costs = Costs(values.worker_event_s, values.worker_item_s)
-            executor = Executor(around.kernel, process, values, around.service_s, lambda result: driver.put(result))
-            effects[Execute] = lambda command: executor.run(command.jobs)
-            effects[Registered] = lambda event: self._leases.append(event.lease)
-        else:
-            costs = Costs(values.scheduler_event_s, values.scheduler_item_s)
-        driver = self.driver = Driver(
-            around.kernel,
-            build(recording),
-            process,
-            values,
-            costs,
-            effects,
-            around.watchers(self.name, self.lives, recording),
-            around.wall_base,
-            lambda code: self._over(),
-        )
-        stream = around.streams[f"network/{self.name}"]
-        self.link = Link(around.kernel, around.etcd, process, values, stream, driver.put)
-        driver.start(self.link)
-
-    def _recording(self) -> Recording:
-        config = self._around.config
-        fits = self._around.tasks_per_txn()
-        pid = 1000 + self.lives
-        if self._worker:
-            settings = msgspec.structs.replace(config.worker, max_batch=min(config.worker.max_batch, fits))
-            record = WorkerRecord(self.name, settings.slots, tuple(settings.queues), HANDLERS, "host-1", pid)
-            seed = int(self._around.streams[f"rng/{self.name}"].random() * (1 << 53))
-            return header("worker", settings, record, seed=seed, trace=config.trace)
-        fitted = msgspec.structs.replace(config.scheduler, max_batch=min(config.scheduler.max_batch, fits))
-        wall = self._around.wall_base + self._around.kernel.now
-        return header("scheduler", fitted, SchedulerRecord(self.name, "host-1", pid, wall), trace=config.trace)
+        latest = self._latest
+        if starting == self._starting and (latest is None or latest.draining):
+            self._lives.append(_Life(self._around, self.name, len(self._lives) + 1, worker=self._worker))
 
     # --- faults and the end ---
 
     def drain(self) -> None:
         """SIGTERM."""
         self._starting += 1
-        if self.running and self.driver is not None:
-            self.driver.put(Drain())
+        for life in self._lives:
+            life.drain()
 
     def kill(self) -> None:
         """SIGKILL, with nobody there to start it again."""
         self._starting += 1
-        self._over()
+        for life in self._lives:
+            life.end()
 
     def kill_worker(self) -> None:
-        """SIGKILL of the worker process: its nanny revokes the lease and starts another."""
-        if not self.running:
+        """SIGKILL of the worker process: its nanny revokes the lease and starts another, unless it is to end."""
+        life = self._latest
+        if life is None:
             return
-        leases = list(self._leases)
-        self.kill()
-        call_in(self._around.kernel, self._around.values.nanny_notice_s, self._nanny, leases)
+        life.end()
+        call_in(self._around.kernel, self._around.values.nanny_notice_s, self._nanny, life)
 
-    def _nanny(self, leases: list[int]) -> None:
-        for lease in leases:
+    def _nanny(self, life: _Life) -> None:
+        for lease in life.leases:
             self._around.etcd.request(Revoke(lease), lambda _: None)
-        self.start(self._around.values.nanny_restart_s + self._around.values.worker_start_s)
-
-    def _over(self) -> None:
-        if self.process is not None and self.process.alive:
-            self.process.kill()
-            done = self._around.cpu_s
-            done[self.name] = done.get(self.name, 0.0) + self.process.cpu_s
-        if self.link is not None:
-            self.link.close()
-            self.link = None
+        if not life.draining:
+            self.start(self._around.values.nanny_restart_s + self._around.values.worker_start_s)
 
     def stop(self) -> None:
         """SIGSTOP."""
-        if self.running and self.process is not None:
-            self.process.stop()
+        for life in self._lives:
+            life.process.stop()
 
     def resume(self) -> None:
         """SIGCONT."""
-        if self.running and self.process is not None:
-            self.process.resume()
+        for life in self._lives:
+            life.process.resume()
 
     def cut(self) -> None:
         """A partition from etcd begins."""
-        if self.link is not None:
-            self.link.cut()
+        for life in self._lives:
+            life.link.cut()
 
     def mend(self) -> None:
         """The partition ends."""
-        if self.link is not None:
-            self.link.mend()
+        for life in self._lives:
+            life.link.mend()
 
     def cpu_s(self) -> float:
         """CPU seconds of all lives."""
-        now = self.process.cpu_s if self.running and self.process is not None else 0.0
-        return self._around.cpu_s.get(self.name, 0.0) + now
+        return sum(life.process.cpu_s for life in self._lives)
