@@ -167,12 +167,15 @@ class Backlog:
             return
         if self._idle_since is None:
             self._idle_since = now.mono
-        for member in self._members:
-            since = max(self._moved.get(member, 0.0), self._idle_since)
-            if member != self._me and now.mono >= since + self._settings.steal_after_s:
-                self._stolen.add(member)
-        if self._stolen:
-            self._idle_since = None
+        asleep = [
+            member
+            for member in self._members
+            if member != self._me
+            and member not in self._stolen
+            and now.mono >= max(self._moved.get(member, 0.0), self._idle_since) + self._settings.steal_after_s
+        ]
+        if asleep:  # what was stolen before may have left us with nothing: then we stay idle, and steal from the next
+            self._stolen.update(asleep)
             self._share_out()
 
     def collided(self, now: Now) -> None:
