@@ -164,6 +164,7 @@ class Backlog:
             self._idle_since = None
             if self._stolen and not own and not foreign:
                 self._stolen.clear()
+                self._share_out()  # nothing is held, but what was may still stand in the heaps as ours
             return
         if self._idle_since is None:
             self._idle_since = now.mono

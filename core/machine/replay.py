@@ -95,6 +95,16 @@ def step_line(event: Message, now: Now, commands: Sequence[Message]) -> bytes:
     return _encoder.encode((event, now, commands)) + b"\n"
 
 
+def decode_header(line: bytes) -> Recording:
+    return _header.decode(line)
+
+
+def decode_step(line: bytes) -> tuple[Message, Now]:
+    """The event of a step and its moment."""
+    step = _step.decode(line)
+    return _event.decode(step.event), step.now
+
+
 def build(recording: Recording) -> Machine:
     """A fresh machine as the header says."""
     rng = random.Random(recording.seed)

@@ -1,0 +1,116 @@
+"""What the shared code costs: decisions of the machines, the building of transactions, and the slots.
+
+Decisions are timed on recordings of the model's own runs: the same events as in a run, replayed on fresh machines.
+"""
+
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from msgspec import Raw
+
+from core.handlers import Handlers
+from core.machine.messages import Assign, Assignment, Job, Result
+from core.machine.replay import build, decode_header, decode_step
+from core.model import Marker, TaskSpec
+from core.procedure.table import start
+from core.runtime.builtin import builtin
+from core.runtime.executor import Executor
+from experiments.calibration import fit
+from sim.config import Load, SimConfig
+from sim.driver import items_of
+from sim.etcd import size
+from sim.run import simulate
+
+COMPONENTS = ("scheduler-1", "worker-1", "client-1")
+
+
+def _recordings(quick: bool) -> list[dict[str, list[bytes]]]:  # noqa: FBT001
+    """A burst, where batches are large, and a trickle, where they are small."""
+    loads = []
+    for count, gap_s in ((2000 if quick else 6000, 0.0), (300 if quick else 1000, 0.005)):
+        specs = [TaskSpec(f"{number:032x}", "echo", payload=Raw(b'{"duration_s":0.0}')) for number in range(count)]
+        loads.append(Load(specs, [0.0] * count, [gap_s * number for number in range(count)]))
+    return [simulate(SimConfig(load, record=COMPONENTS)).recordings for load in loads]
+
+
+def machines(*, quick: bool) -> dict[str, fit.Line]:
+    """CPU seconds of one decision by the number of items, for "scheduler", "worker" and "client"."""
+    lines = {}
+    recordings = _recordings(quick)
+    for component in COMPONENTS:
+        items: list[float] = []
+        seconds: list[float] = []
+        for recording in recordings:
+            _replay(recording[component], items, seconds)
+        lines[component.partition("-")[0]] = fit.least_absolute(items, seconds)
+    return lines
+
+
+def _replay(lines: list[bytes], items: list[float], seconds: list[float]) -> None:
+    machine = build(decode_header(lines[0]))
+    steps = [decode_step(line) for line in lines[1:]]
+    for event, now in steps:
+        before = time.perf_counter()
+        commands = machine.handle(event, now)
+        seconds.append(time.perf_counter() - before)
+        items.append(items_of(event) + sum(map(items_of, commands)))
+
+
+def procedures() -> fit.Line:
+    """CPU seconds of building one transaction, by its operations."""
+    operations: list[float] = []
+    seconds: list[float] = []
+    for count in (1, 8, 32, 128, 256):
+        command = _assign(count)
+        for _ in range(30):
+            before = time.perf_counter()
+            procedure = start(command)
+            assert procedure is not None
+            request = next(procedure)
+            seconds.append(time.perf_counter() - before)
+            operations.append(size(request))  # type: ignore[arg-type]
+            procedure.close()
+    return fit.least_absolute(operations, seconds)
+
+
+def _assign(count: int) -> Assign:
+    markers = [
+        Marker(TaskSpec(f"{number:032x}", "echo", payload=Raw(b'{"duration_s":0.0}'))) for number in range(count)
+    ]
+    items = tuple(Assignment(f"ready/default/5/{m.spec.id}", 7, f"worker-{n % 3}", m) for n, m in enumerate(markers))
+    return Assign(1, "scheduler-1", items, 0.0)
+
+
+def slots(*, quick: bool) -> tuple[float, float]:
+    """CPU seconds that the slots need for a task that takes no time, and by how much a sleep is too long."""
+    done: SimpleQueue[Result] = SimpleQueue()
+    handlers = Handlers()
+    handlers.include(builtin)
+    executor = Executor(handlers, 10, done.put)
+    try:
+        cpu_s = _cpu_of(lambda: _run(executor, done, 2000 if quick else 5000, 0.0)) / (2000 if quick else 5000)
+        results = _run(executor, done, 50, 0.02)
+        over = sorted(result.finished_mono - result.started_mono - 0.02 for result in results)
+        return cpu_s, max(0.0, over[len(over) // 2])
+    finally:
+        executor.close()
+
+
+def _cpu_of(work: Callable[[], object]) -> float:
+    before = time.process_time()
+    work()
+    return time.process_time() - before
+
+
+def _run(executor: Executor, done: "SimpleQueue[Result]", count: int, duration_s: float) -> list[Result]:
+    payload = Raw(b'{"duration_s":%g}' % duration_s)
+    jobs = [
+        Job(f"run/w/{number:032x}", number, Marker(TaskSpec(f"{number:032x}", "echo", payload=payload)))
+        for number in range(count)
+    ]
+    results: list[Result] = []
+    for first in range(0, count, 10):
+        executor.run(jobs[first : first + 10])
+        results += [done.get(timeout=30.0) for _ in jobs[first : first + 10]]
+    return results

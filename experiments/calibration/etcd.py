@@ -1,0 +1,169 @@
+"""etcd as a client sees it: writes against batch size and concurrency, reads, watches, and what its log does.
+
+The means of the log's fsyncs and their number come from the server's /metrics; shapes come from our own timestamps,
+because its histogram starts at 1 ms.
+"""
+
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from queue import SimpleQueue
+
+import psutil
+
+from core.etcd.embedded import EmbeddedEtcd
+from core.etcd.store import EtcdStore
+from core.etcd.watch import Watcher
+from core.kv.requests import EtcdRequest, Found, Get, Put, Response, Txn, TxnDone
+from core.machine.messages import Changes, Message, Watch
+from core.model import Marker, TaskSpec
+
+BATCHES = (1, 10, 100, 256)
+CONCURRENCY = (1, 8, 64)
+METRICS_TIMEOUT_S = 5.0
+MARKER = Marker(TaskSpec("0" * 32, "echo"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Writes of `batch` puts, `concurrency` at a time. Means for one transaction; fsyncs of the server meanwhile."""
+
+    batch: int
+    concurrency: int
+    count: int
+    latencies_s: tuple[float, ...]
+    client_cpu_s: float
+    etcd_cpu_s: float
+    fsyncs: float
+    fsync_s: float
+    """Mean of one fsync."""
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    keys: int
+    latency_s: float
+    client_cpu_s: float
+    etcd_cpu_s: float
+
+
+class Bench:
+    """Measurements against one embedded server."""
+
+    def __init__(self, etcd: EmbeddedEtcd, store: EtcdStore) -> None:
+        self._etcd = etcd
+        self.store = store
+        self._server = psutil.Process(etcd.pid())
+        self._keys = 0
+
+    def _etcd_cpu_s(self) -> float:
+        times = self._server.cpu_times()
+        return float(times.user + times.system)
+
+    def _fsyncs(self) -> tuple[float, float]:
+        """Number of fsyncs of the log, and their time in all."""
+        url = f"http://{self._etcd.endpoints[0]}/metrics"
+        with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_S) as page:  # noqa: S310 - our own server
+            lines = page.read().decode().splitlines()
+        name = "etcd_disk_wal_fsync_duration_seconds_"
+        found = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith(name)}
+        return found[name + "count"], found[name + "sum"]
+
+    def _put(self, batch: int) -> Txn:
+        self._keys += batch
+        return Txn((), tuple(Put(f"task/{self._keys - number:032x}", MARKER) for number in range(batch)))
+
+    def writes(self, batch: int, concurrency: int, seconds: float) -> Cell:
+        """As many callers as `concurrency`, each of which sends its next transaction when the last is answered."""
+        self._closed(iter([self._put(batch) for _ in range(concurrency)]), concurrency)  # warm
+        fsyncs, fsync_s = self._fsyncs()
+        etcd_s, own_s = self._etcd_cpu_s(), time.process_time()
+        until = time.perf_counter() + seconds
+        latencies = self._closed(self._puts(batch, until), concurrency)
+        own_s, etcd_s = time.process_time() - own_s, self._etcd_cpu_s() - etcd_s
+        after, after_s = self._fsyncs()
+        count = len(latencies)
+        return Cell(
+            batch,
+            concurrency,
+            count,
+            tuple(latencies),
+            own_s / count,
+            etcd_s / count,
+            after - fsyncs,
+            (after_s - fsync_s) / max(after - fsyncs, 1),
+        )
+
+    def _puts(self, batch: int, until: float) -> Iterator[Txn]:
+        while time.perf_counter() < until:
+            yield self._put(batch)
+
+    def _closed(self, requests: Iterator[EtcdRequest], concurrency: int) -> list[float]:
+        answers: SimpleQueue[tuple[float, Response]] = SimpleQueue()
+        latencies: list[float] = []
+        open_ = 0
+
+        def send(request: EtcdRequest) -> None:
+            sent = time.perf_counter()
+            self.store.send(request, lambda answer: answers.put((sent, answer)))
+
+        for request in requests:
+            send(request)
+            open_ += 1
+            if open_ == concurrency:
+                break
+        while open_:
+            sent, answer = answers.get(timeout=30.0)
+            assert isinstance(answer, TxnDone | Found), answer
+            latencies.append(time.perf_counter() - sent)
+            request_or_none = next(requests, None)
+            if request_or_none is None:
+                open_ -= 1
+            else:
+                send(request_or_none)
+        return latencies
+
+    def reads(self, keys: int, repeats: int) -> Read:
+        get = Get(f"task/{1:032x}", f"task/{keys + 1:032x}")  # exactly so many: a limit would make the server count
+        self._closed(iter([get]), 1)
+        etcd_s, own_s = self._etcd_cpu_s(), time.process_time()
+        latencies = self._closed(iter([get] * repeats), 1)
+        own_s, etcd_s = time.process_time() - own_s, self._etcd_cpu_s() - etcd_s
+        return Read(keys, sorted(latencies)[repeats // 2], own_s / repeats, etcd_s / repeats)
+
+    def watch_delays(self, batch: int, repeats: int) -> tuple[list[float], float]:
+        """How much later than the acknowledgement a change is seen; CPU seconds of the client for a transaction."""
+        seen: SimpleQueue[float] = SimpleQueue()
+
+        def sink(event: Message) -> None:
+            if isinstance(event, Changes):
+                moment = time.perf_counter()
+                for _ in event.changes:
+                    seen.put(moment)
+
+        other = EtcdStore(",".join(self._etcd.endpoints), self.store.namespace)
+        watcher = Watcher(other, sink)
+        try:
+            watcher.watch(Watch("task", "task/", "task0", 0))
+            self._until_watched(seen)
+            delays = []
+            cpu_s = time.process_time()
+            for _ in range(repeats):
+                self._closed(iter([self._put(batch)]), 1)
+                acknowledged = time.perf_counter()
+                moments = [seen.get(timeout=10.0) for _ in range(batch)]
+                delays.append(max(moments) - acknowledged)
+            return delays, (time.process_time() - cpu_s) / repeats
+        finally:
+            watcher.close()
+            other.close()
+
+    def _until_watched(self, seen: "SimpleQueue[float]") -> None:
+        deadline = time.perf_counter() + 10.0
+        while seen.empty() and time.perf_counter() < deadline:
+            self._closed(iter([self._put(1)]), 1)
+            time.sleep(0.05)
+        time.sleep(0.1)
+        while not seen.empty():
+            seen.get()
