@@ -111,6 +111,30 @@ def run(
         say_where(out)
 
 
+@app.command(
+    epilog="Example: `tandem-bench calibrate --out here.json`, then `tandem-bench run burst --profile here.json`"
+)
+def calibrate(
+    *,
+    out: Annotated[Path, typer.Option(help="Where the model's parameters go.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Shorter measurements, rougher figures.")] = False,
+    allow_known_bad: Annotated[
+        bool, typer.Option("--allow-known-bad", help="Also on an etcd that acknowledges before its log is on disk.")
+    ] = False,
+) -> None:
+    """Measure the model's parameters on this machine: a minute of small measurements, no scenarios."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from experiments.calibrate import run as measure  # noqa: PLC0415
+    from experiments.console import clear_errors, say_where  # noqa: PLC0415
+
+    with clear_errors(PROGRAM):
+        console = Console(stderr=True)
+        with console.status("starting") as status:
+            measure(out, quick=quick, allow_known_bad=allow_known_bad, tell=status.update)
+        say_where(out)
+
+
 def main() -> None:
     app()
 

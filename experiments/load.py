@@ -54,7 +54,10 @@ def main(argument: str) -> int:
         return 1
     with client:
         say({"ready": True})
-        start = float(msgspec.json.decode(sys.stdin.readline())["start"])
+        order = sys.stdin.readline()
+        if not order:
+            os._exit(1)
+        start = float(msgspec.json.decode(order)["start"])
         threading.Thread(target=_end_with_parent, daemon=True).start()
         time.sleep(max(start - time.monotonic(), 0.0))
         if load.in_flight is None:
@@ -68,7 +71,10 @@ def main(argument: str) -> int:
 
 
 def say(words: dict[str, Any]) -> None:
-    os.write(1, msgspec.json.encode(words) + b"\n")
+    try:
+        os.write(1, msgspec.json.encode(words) + b"\n")
+    except BrokenPipeError:  # the runner is gone, and nobody wants this load any more
+        os._exit(1)
 
 
 def submit_open(client: Client, specs: list[TaskSpec], intended_s: workload.Floats, start: float) -> None:
