@@ -169,13 +169,13 @@ def _throughputs(runs: Runs, workers: Sequence[int], world: str) -> str:
     for count in workers:
         text = runs.text(WATCHED[count], STEADY, PER_SECOND, world)
         parts.append(f"{count} x 10 by watch: {text}" if text else "")
-    for scenario, what in (
-        (POLLED, "3 x 10 by polling"),
-        ("scaling-poll-095-rate", "0.95 s tasks by polling"),
-        ("scaling-poll-100-delay", "by polling with a fixed delay"),
-    ):
-        text = runs.text(scenario, STEADY, PER_SECOND, world)
-        parts.append(f"{what}: {text}" if text else "")
+    polled = runs.text(POLLED, STEADY, PER_SECOND, world)
+    others = []
+    for scenario, what in (("scaling-poll-095-rate", "0.95 s tasks"), ("scaling-poll-100-delay", "fixed delay")):
+        value = runs.value(scenario, STEADY, world)
+        others.append(f"{what}: {value:.1f}" if value is not None else "")
+    more = f" [{_join(others)}]" if any(others) else ""
+    parts.append(f"3 x 10 by polling: {polled}{more}" if polled else "")
     return _join(parts)
 
 
@@ -193,7 +193,7 @@ def _scaling(workers: Sequence[int], extra: Callable[[Runs, str], str]) -> Rule:
 
 def _task_latency(runs: Runs, world: str) -> str:
     text = runs.text("latency-poll", "latency_s.overhead.mean", "ms", world)
-    return f"mean latency of an unqueued task beyond its execution, by polling: {text}" if text else ""
+    return f"mean latency beyond execution, unqueued, by polling: {text}" if text else ""
 
 
 def _assignment_latency(runs: Runs, world: str) -> str:

@@ -3,8 +3,9 @@
     {"real": {"throughput_per_s": {"value", "low", "high", "n"}, ..., "submitted": 300, ...}, "sim": {...}}
 
 `low` and `high` bound the 95 % confidence interval of the mean over repetitions (Student's t: few repetitions, roughly
-symmetric means); with one repetition they are null. A figure that does not exist in a run (nothing completed, no
-slots to be efficient with) has the value null and n 0. Counts are plain integers, summed over the repetitions.
+symmetric means; no figure can be negative, so neither can `low`). With one repetition they are null. A figure that does
+not exist in a run (nothing completed, no slots to be efficient with) has the value null and n 0. Counts are plain
+integers, summed over the repetitions.
 
 What is cut: latencies leave out tasks due before `warmup_s`; the steady figures run from 10 % to 90 % of the commits,
 which cuts the filling and the draining of the system.
@@ -143,7 +144,7 @@ def figure(values: Sequence[float | None]) -> Values:
     if count == 1:
         return {"value": mean, "low": None, "high": None, "n": 1}
     half = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2) * have.std(ddof=1) / np.sqrt(count))
-    return {"value": mean, "low": mean - half, "high": mean + half, "n": count}
+    return {"value": mean, "low": max(mean - half, 0.0), "high": mean + half, "n": count}
 
 
 def summarise(repetitions: Sequence[Values]) -> Values:

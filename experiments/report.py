@@ -14,7 +14,7 @@ import typer
 from experiments import burst, latency_breakdown, scaling
 from experiments.cli import EndpointsOption, ProfileOption, SeedOption, WorldOption, Worlds
 from experiments.console import clear_errors
-from experiments.run import worlds_of
+from experiments.run import clear, worlds_of
 from experiments.suite import REPORT, run_suite
 from experiments.world import ExperimentError
 
@@ -40,10 +40,16 @@ def main(
     with clear_errors(PROGRAM):
         worlds = worlds_of(world.names, endpoints, profile)
         runs = out / "runs"
-        if runs.exists():
-            shutil.rmtree(runs)
+        remove_runs(runs)
         run_suite(FULL if full else QUICK, worlds, runs, quick=not full, seed=seed, profile=profile)
         build(runs, out)
+
+
+def remove_runs(runs: Path) -> None:
+    """Remove the scenarios of an earlier report, and nothing that does not look like one."""
+    for path in runs.glob("*/scenario.toml"):
+        clear(path.parent)
+        shutil.rmtree(path.parent)
 
 
 def build(runs: Path, out: Path) -> None:

@@ -18,7 +18,7 @@ import msgspec
 
 from experiments import environment, metrics, scenario, trace, workload
 from experiments.schema import Scenario
-from experiments.world import Measured, Tell, World, WorldName
+from experiments.world import ExperimentError, Measured, Tell, World, WorldName
 
 MakeWorld = Callable[[Scenario], World]
 
@@ -69,8 +69,7 @@ def run_scenario(
     """
     if seed is not None:
         one = msgspec.structs.replace(one, measure=msgspec.structs.replace(one.measure, seed=seed))
-    for stale in (out / "metrics.json", *(out / world for world in ("real", "sim"))):
-        _remove(stale)
+    clear(out)
     scenario.write(one, out)
     figures: dict[WorldName, list[metrics.Values]] = {name: [] for name in worlds}
     total, done = one.measure.repetitions * len(worlds), 0
@@ -131,9 +130,21 @@ def figures_of(one: Scenario, measured: Measured) -> metrics.Values:
     )
 
 
-def _remove(path: Path) -> None:
-    """What an earlier run left here must not be taken for part of this one."""
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+def clear(out: Path) -> None:
+    """Remove what an earlier run left in `out`: it must not be taken for part of this one.
+
+    Raises ExperimentError, and removes nothing, where there is anything that is not from a run: `--out .` must never
+    cost anybody their files.
+    """
+    worlds = [out / name for name in ("real", "sim") if (out / name).exists()]
+    for world in worlds:
+        strange = [path for path in ([world] if not world.is_dir() else world.iterdir()) if not _is_repetition(path)]
+        if strange:
+            raise ExperimentError(f"{strange[0]} is not from an earlier run: choose another folder for --out")
+    for world in worlds:
+        shutil.rmtree(world)
+    (out / "metrics.json").unlink(missing_ok=True)
+
+
+def _is_repetition(path: Path) -> bool:
+    return path.is_dir() and path.name.isdecimal() and (path / "scenario.toml").is_file()

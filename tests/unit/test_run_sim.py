@@ -7,6 +7,7 @@ import pytest
 
 from experiments import claims, environment, metrics, scenario, suite
 from experiments.run import Step, run_scenario, worlds_of
+from experiments.world import ExperimentError
 
 SMALL = """
 name = "small"
@@ -56,11 +57,20 @@ def test_a_run_directory_is_complete_and_its_scenario_repeats_it(tmp_path: Path)
 
 
 def test_what_an_earlier_run_left_is_replaced(tmp_path: Path) -> None:
-    out = tmp_path / "one"
-    (out / "real" / "0").mkdir(parents=True)
-    (out / "real" / "0" / "metrics.json").write_text("old")
+    out = run(tmp_path, "one")
+    (out / "sim").rename(out / "real")
     run(tmp_path, "one")
     assert not (out / "real").exists()
+
+
+@pytest.mark.parametrize("strange", ["sim/run.py", "real/0/notes.txt", "sim"])
+def test_files_that_are_not_from_a_run_are_never_removed(tmp_path: Path, strange: str) -> None:
+    file = tmp_path / "one" / strange
+    file.parent.mkdir(parents=True)
+    file.write_text("precious")
+    with pytest.raises(ExperimentError, match="choose another folder"):
+        run(tmp_path, "one")
+    assert file.read_text() == "precious"
 
 
 def test_progress_counts_up_to_all_repetitions(tmp_path: Path) -> None:
