@@ -40,7 +40,7 @@ class LoadGenerator:
             {Acknowledge: self._acknowledged, Deliver: self._delivered},
             surroundings.watchers(NAME, 1, recording),
             surroundings.wall_base,
-            lambda code: None,
+            lambda _: None,
         )
         stream = surroundings.streams["network/" + NAME]
         self._link = Link(surroundings.kernel, surroundings.etcd, self.process, values, stream, self.driver.put)

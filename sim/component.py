@@ -6,10 +6,9 @@ from typing import Any
 import msgspec
 
 from core.kv.requests import Revoke
-from core.machine.messages import Drain, Execute, Message, Registered, Trace
+from core.machine.messages import Drain, Execute, Message, Registered, Result, Trace
 from core.machine.replay import Recording, build, header, header_line, step_line
 from core.model import SchedulerRecord, WorkerRecord
-from core.kv.requests import Revoke
 from sim.config import SimConfig
 from sim.driver import Costs, Driver, Watchers
 from sim.etcd import EtcdStation
@@ -32,9 +31,7 @@ class Surroundings:
         self.values = config.values
         self.streams = Streams(config.seed)
         self.host = Host(kernel, config.values.cores)
-        self.etcd = EtcdStation(
-            kernel, self.host, config.values, self.streams["etcd/fsync"], self.streams["etcd/kill"]
-        )
+        self.etcd = EtcdStation(kernel, self.host, config.values, self.streams["etcd/fsync"], self.streams["etcd/kill"])
         specs, service_s = config.load.specs, config.load.service_s
         self.service_s = {spec.id: float(service_s[index]) for index, spec in enumerate(specs)}
         self.spool: list[tuple[str, str, Any]] = []
@@ -79,7 +76,7 @@ class _Life:
         costs = Costs(values.scheduler_event_s, values.scheduler_item_s)
         if worker:
             costs = Costs(values.worker_event_s, values.worker_item_s)
-            executor = Executor(around.kernel, self.process, values, around.service_s, lambda one: self.driver.put(one))
+            executor = Executor(around.kernel, self.process, values, around.service_s, self._result)
             effects[Execute] = lambda command: executor.run(command.jobs)
             effects[Registered] = lambda event: self.leases.append(event.lease)
         self.driver = Driver(
@@ -96,6 +93,9 @@ class _Life:
         stream = around.streams[f"network/{name}"]
         self.link = Link(around.kernel, around.etcd, self.process, values, stream, self.driver.put)
         self.driver.start(self.link)
+
+    def _result(self, result: Result) -> None:
+        self.driver.put(result)
 
     @property
     def over(self) -> bool:

@@ -57,12 +57,12 @@ class SimConfig:
     load: Load
     schedulers: int = 1
     workers: int = 3
-    scheduler: SchedulerSettings = SchedulerSettings()
-    worker: WorkerSettings = WorkerSettings()
-    client: ClientSettings = ClientSettings()
+    scheduler: SchedulerSettings = field(default_factory=SchedulerSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    client: ClientSettings = field(default_factory=ClientSettings)
     faults: Sequence[Fault] = ()
     seed: int = 1
-    values: Values = Values()
+    values: Values = field(default_factory=Values)
     limit_s: float = 3600.0
     start_wall_at: float = 1_767_225_600.0
     sample_interval_s: float = 0.5

@@ -51,9 +51,7 @@ class EtcdStation:
     def __init__(self, kernel: Kernel, host: Host, values: Values, residuals: Stream, kills: Stream) -> None:
         self.kernel = kernel
         self.values = values
-        self.kv = MemoryKv(
-            max_operations=values.max_operations, log_length=LOG_LENGTH, on_change=self._on_change
-        )
+        self.kv = MemoryKv(max_operations=values.max_operations, log_length=LOG_LENGTH, on_change=self._on_change)
         self.up = True
         self.cpu_s = 0.0
         self.fsyncs = 0
@@ -110,9 +108,7 @@ class EtcdStation:
         """Open a watch; its number, Refused where the revision is compacted, None where etcd is down."""
         if not self.up:
             return None
-        watcher = self.kv.watch(
-            command.key, command.end, command.revision, puts=command.puts, deletes=command.deletes
-        )
+        watcher = self.kv.watch(command.key, command.end, command.revision, puts=command.puts, deletes=command.deletes)
         if isinstance(watcher, int):
             self._watchers[watcher] = (connection, command.name)
         return watcher

@@ -118,11 +118,14 @@ class Process:
             self._parked = lambda: self._resume(job)
             return
         self._complete(job)
-        if self._jobs and self.alive and not self.stopped and not self._host.contended:
+        if self._keeps_core():
             self._granted()
             return
         self._host.release()
         self._go_on()
+
+    def _keeps_core(self) -> bool:
+        return bool(self._jobs) and self.alive and not self.stopped and not self._host.contended
 
     def _resume(self, job: _Job) -> None:
         self._complete(job)

@@ -11,8 +11,8 @@ from simpy import Environment
 Kernel: TypeAlias = Environment
 
 
-def call_in(kernel: Kernel, delay_s: float, function: Callable[..., object], *arguments: Any) -> None:
-    """Call `function(*arguments)` in `delay_s` seconds. It cannot be called off: the function looks whether it is late."""
+def call_in(kernel: Kernel, delay_s: float, function: Callable[..., Any], *arguments: Any) -> None:
+    """Call `function(*arguments)` in `delay_s` seconds. There is no calling off: look whether it is late."""
     event = kernel.timeout(delay_s)
     assert event.callbacks is not None
     event.callbacks.append(lambda _: function(*arguments))

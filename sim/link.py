@@ -136,7 +136,7 @@ class Link:
         self._watchers.clear()
 
     def restored(self) -> None:
-        """etcd is back: reconnect, and watch from where the news ended."""
+        """The server is back: reconnect, and watch from where the news ended."""
         call_in(self._kernel, self._values.reconnect_s * self._stream.random(), self._resume)
 
     def _resume(self) -> None:

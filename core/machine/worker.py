@@ -72,7 +72,7 @@ class WorkerMachine:
         self._trace = trace
         self._registration = Registration(record, settings.lease_ttl_s)
         self._ticks = Ticks(settings.ticker, settings.poll_interval_s) if settings.dispatch == "poll" else None
-        self._held: dict[str, int] = {}  # key -> token of everything below
+        self._held: dict[str, int] = {}  # key -> newest token of everything below
         self._waiting: deque[Job] = deque()
         self._fetching: dict[str, list[Job]] = {}
         self._running: dict[str, Job] = {}
@@ -123,12 +123,15 @@ class WorkerMachine:
         return self._ticks.due
 
     def validate(self) -> None:
-        parts = [job.key for job in self._waiting] + [j.key for jobs in self._fetching.values() for j in jobs]
-        parts += list(self._running) + [e.job.key for e in self._ended]
-        parts += [e.job.key for command in self._flight.values() for e in command.endings]
-        assert len(parts) == len(set(parts)), "a task stands in two places"
+        jobs = [*self._waiting, *(job for fetching in self._fetching.values() for job in fetching)]
+        jobs += [*self._running.values(), *(item.job for item in self._ended)]
+        here = [(job.key, job.token) for job in jobs]
+        sent = [(item.job.key, item.job.token) for command in self._flight.values() for item in command.endings]
+        assert len({key for key, _ in here}) == len(here), "a task stands in two places"
+        assert set(here).isdisjoint(sent), "a task that is being committed is still here"
+        assert len(sent) == len(set(sent)), "a task is being committed twice"
         assert len(self._running) <= self.settings.slots, "more tasks run than there are slots"
-        assert set(parts) <= set(self._held), "a task that is not accounted for"
+        assert set(here) <= set(self._held.items()), "a task that is not accounted for"
 
     # --- registration ---
 
@@ -189,7 +192,7 @@ class WorkerMachine:
             return commands
         self._pulling = False
         self._ticks.done(now.mono)
-        self._receive([kv for kv in kvs if kv.key not in self._held][: self._free], now, commands)
+        self._receive([kv for kv in kvs if self._is_new(kv)][: self._free], now, commands)
         return commands
 
     def _on_changes(self, event: Changes, now: Now) -> list[Message]:
@@ -202,7 +205,7 @@ class WorkerMachine:
         fetch: list[str] = []
         rows = []
         for kv in kvs:
-            if not isinstance(kv.value, Marker) or kv.key in self._held or not kv.key.startswith(mine):
+            if not isinstance(kv.value, Marker) or not self._is_new(kv) or not kv.key.startswith(mine):
                 continue
             job = Job(kv.key, kv.mod_revision, kv.value)
             self._held[kv.key] = kv.mod_revision
@@ -216,6 +219,14 @@ class WorkerMachine:
             commands.append(FetchTasks(tuple(fetch)))
         if self._trace and rows:
             commands.append(Trace("received", tuple(rows)))
+
+    def _is_new(self, kv: Kv) -> bool:
+        """Whether this is not a marker we hold already.
+
+        A later token under a key that we hold is the task's next attempt: the commit of the last one was applied, and
+        the task came back to us, before we were told.
+        """
+        return self._held.get(kv.key, 0) < kv.mod_revision
 
     def _on_fetched(self, event: TasksFetched, now: Now) -> list[Message]:
         for kv in event.kvs:
@@ -266,7 +277,7 @@ class WorkerMachine:
     def _on_complete_done(self, event: CompleteDone, now: Now) -> list[Message]:
         command = self._flight.pop(event.batch)
         for item in command.endings:
-            self._let_go(item.job.key)
+            self._let_go(item.job.key, item.job.token)
         commands: list[Message] = []
         if self._trace and event.committed:
             markers = [command.endings[index].job.marker for index in event.committed]
@@ -316,12 +327,13 @@ class WorkerMachine:
     def _on_handed_back(self, event: HandedBack, now: Now) -> list[Message]:
         self._handing_back -= 1
         for key in event.keys:
-            self._let_go(key)
+            self._let_go(key, self._held.get(key, 0))
         return []
 
-    def _let_go(self, key: str) -> None:
-        token = self._held.pop(key, None)
-        if token is not None and self._listings:
+    def _let_go(self, key: str, token: int) -> None:
+        if self._held.get(key) == token:
+            del self._held[key]
+        if self._listings:
             self._settled[key] = token
 
 

@@ -24,7 +24,8 @@ from sim.run import simulate
 config = replace(hostile({SEED}), record=("scheduler-1", "worker-1", "client-1"))
 result = simulate(config)
 encode = msgspec.json.encode
-parts = [encode(result.spool), encode(result.samples), encode(result.reports), b"".join(sum(result.recordings.values(), []))]
+lines = sum(result.recordings.values(), [])
+parts = [encode(result.spool), encode(result.samples), encode(result.reports), b"".join(lines)]
 print(len(result.spool), *[hashlib.sha256(part).hexdigest() for part in parts])
 """
 

@@ -4,11 +4,11 @@ import math
 
 import numpy as np
 import pytest
-from tests.sim.model import load, moments
 
 from core.settings import SchedulerSettings, Ticker, WorkerSettings
 from sim.config import SimConfig
 from sim.run import simulate
+from tests.sim.model import load, moments
 
 
 def steady_throughput_per_s(committed: list[float]) -> float:
@@ -26,9 +26,7 @@ def test_watch_mode_reaches_the_slot_bound() -> None:
     assert count / (result.end_s - result.start_s) >= 0.97 * 30
 
 
-@pytest.mark.parametrize(
-    ("service_s", "ticker"), [(0.95, "rate"), (1.0, "rate"), (1.05, "rate"), (1.0, "delay")]
-)
+@pytest.mark.parametrize(("service_s", "ticker"), [(0.95, "rate"), (1.0, "rate"), (1.05, "rate"), (1.0, "delay")])
 def test_poll_mode_cycles_on_the_workers_ticks(service_s: float, ticker: Ticker) -> None:
     """X = W C / (ceil((s + o) / d) d): a task of 1 s misses the tick after two intervals and costs three."""
     interval_s, slots, rounds = 0.5, 10, 20

@@ -27,9 +27,7 @@ class Rig:
         self.station = EtcdStation(self.kernel, self.host, values, Stream(seed, "fsync"), Stream(seed, "kill"))
         self.process = Process(self.host, "one")
         self.events: list[Message] = []
-        self.link = Link(
-            self.kernel, self.station, self.process, values, Stream(seed, "net"), self.events.append
-        )
+        self.link = Link(self.kernel, self.station, self.process, values, Stream(seed, "net"), self.events.append)
         self.answers: dict[int, Response] = {}
 
     def send(self, number: int) -> None:

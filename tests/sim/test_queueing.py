@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import pytest
-from tests.sim.model import FREE, interval, load, moments, poisson
 from simpy import Environment
 
 from core.kv.requests import Put, Txn
@@ -20,6 +19,7 @@ from sim.kernel import call_in
 from sim.parameters import Values
 from sim.run import simulate
 from sim.streams import Stream
+from tests.sim.model import FREE, interval, load, moments, poisson
 
 REPLICATIONS = 12
 WARM_UP = 300
@@ -70,9 +70,7 @@ def test_processors_are_mmc(servers: int, load_factor: float) -> None:
 
 def test_processor_with_constant_jobs_is_md1() -> None:
     rate = 0.7
-    means = [
-        float(np.mean(processor_waits(seed, 1, rate, [1.0] * 6000)[WARM_UP:])) for seed in range(REPLICATIONS)
-    ]
+    means = [float(np.mean(processor_waits(seed, 1, rate, [1.0] * 6000)[WARM_UP:])) for seed in range(REPLICATIONS)]
     low, high = interval(means)
     assert low <= rate / (2 * (1 - rate)) <= high
 

@@ -1,0 +1,45 @@
+"""Calibration on a real etcd gives a profile that the model takes, with a source for every number."""
+
+from pathlib import Path
+
+import pytest
+
+from core.etcd.binary import Server, find_server
+from experiments import calibrate
+from experiments.world import ExperimentError
+from sim import parameters
+from sim.config import Load, SimConfig
+from sim.hunt import hostile
+from sim.run import simulate
+
+
+@pytest.mark.timeout(180)
+def test_a_calibrated_profile_drives_the_model(tmp_path: Path, durable_server: Server) -> None:
+    path = tmp_path / "profiles" / "here.json"
+    profile = calibrate.run(path, quick=True)
+    assert parameters.load(path) == profile
+    assert profile.about["etcd"]["version"] == durable_server.version_text
+    assert all(one.source and one.when for one in profile.parameters.values())
+    values = profile.values()
+    assert values.etcd_fsync_s > 0
+    assert values.scheduler_item_s > 0
+    assert values.send_s > 0
+    load = hostile(1).load
+    specs = load.specs[:50]
+    result = simulate(SimConfig(Load(specs, [0.0] * 50, [0.0] * 50), values=values))
+    assert result.unfinished == 0
+
+
+def test_an_etcd_that_acknowledges_too_early_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+
+    def find(*, durable: bool = False) -> Server:
+        asked.append(durable)
+        return find_server(durable=durable)
+
+    monkeypatch.setattr(calibrate, "find_server", find)
+    monkeypatch.setenv("TANDEM_ETCD", str(tmp_path / "no-such-etcd"))
+    with pytest.raises(ExperimentError):
+        calibrate.run(tmp_path / "never.json")
+    assert asked == [True]
+    assert not (tmp_path / "never.json").exists()
