@@ -1,6 +1,6 @@
 # Everything a person types. Needs python3 (3.11 or newer) and make; the rest is fetched into .venv and .tools.
 .DEFAULT_GOAL := help
-.PHONY: help setup report test bench lint format pins clean
+.PHONY: help setup report test faults bench lint format pins clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -19,6 +19,9 @@ test: lint  ## lint, check types and import contracts, run all tests and noteboo
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m pytest --benchmark-skip --nbmake tests notebooks
+
+faults: setup  ## run the slow fault tests with real processes
+	@$(BIN)/python -m pytest -m slow_faults tests
 
 bench: setup  ## run the benchmarks (minutes; want a quiet machine)
 	@$(BIN)/python -m pytest --benchmark-only --timeout=600 tests/bench

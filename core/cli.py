@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from core.runtime.component import Options
     from core.settings import Config
 
 USAGE_ERROR = 2
@@ -100,7 +101,6 @@ def up(
     from core.commands.up import Plan, run_up  # noqa: PLC0415
 
     with _clear_errors():
-        _config(config)  # a mistake shows here, once, not in every process
         plan = Plan(workers, slots, schedulers, endpoints, _namespace(namespace), config, handlers)
         raise typer.Exit(run_up(plan))
 
@@ -115,8 +115,10 @@ def scheduler(
     trace_dir: TraceDir = None,
     record_file: RecordFile = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+    leash_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run a scheduler. Run as many as you like: they share the work, and none is the leader."""
+    from core.kv.keys import check_name  # noqa: PLC0415
     from core.runtime.component import HOST, Options, set_up_logging  # noqa: PLC0415
     from core.scheduler import run_scheduler  # noqa: PLC0415
 
@@ -127,9 +129,12 @@ def scheduler(
             namespace=_namespace(namespace),
             trace_dir=trace_dir,
             record_file=record_file,
+            leash=leash_fd,
         )
+        settings = _config(config).scheduler
+        check_name("scheduler", options.name)
         set_up_logging(options.name, verbose=verbose)
-        raise typer.Exit(run_scheduler(options, _config(config).scheduler))
+        raise typer.Exit(run_scheduler(options, settings))
 
 
 @app.command(epilog="Example: `tandem worker --slots 10 --app shop.tasks:app --queue default --queue mail`")
@@ -145,6 +150,7 @@ def worker(
     trace_dir: TraceDir = None,
     record_file: RecordFile = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+    leash_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
     nanny_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run a worker. SIGTERM drains it: running tasks finish, the others go back.
@@ -154,7 +160,7 @@ def worker(
     import msgspec  # noqa: PLC0415
 
     from core.runtime.component import HOST, Options, set_up_logging  # noqa: PLC0415
-    from core.worker import gather_handlers, run_worker  # noqa: PLC0415
+    from core.worker import check_names, gather_handlers, run_worker  # noqa: PLC0415
 
     with _clear_errors():
         settings = _config(config).worker
@@ -169,20 +175,21 @@ def worker(
             trace_dir=trace_dir,
             record_file=record_file,
         )
-        set_up_logging(options.name, verbose=verbose)
         found = gather_handlers(handlers)
+        check_names(options.name, settings.queues)
+        set_up_logging(options.name, verbose=verbose)
         if nanny_fd is not None:
             raise typer.Exit(run_worker(options, settings, found, nanny_fd))
-        raise typer.Exit(_nanny(options.name, options.endpoints, options.namespace))
+        raise typer.Exit(_nanny(options, leash_fd))
 
 
-def _nanny(name: str, endpoints: str, namespace: str) -> int:
+def _nanny(options: "Options", leash: int | None) -> int:
     """Start this very command again as a child, with the socket to us, and look after it."""
     from core.runtime.nanny import Nanny  # noqa: PLC0415
 
-    fixed = ["--name", name, "--etcd-endpoints", endpoints, "--namespace", namespace]
+    fixed = ["--name", options.name, "--etcd-endpoints", options.endpoints, "--namespace", options.namespace]
     command = [sys.executable, "-m", "core.cli", *sys.argv[1:], *fixed]
-    return Nanny(lambda fd: [*command, "--nanny-fd", str(fd)], endpoints, namespace).run()
+    return Nanny(lambda fd: [*command, "--nanny-fd", str(fd)], options.endpoints, options.namespace, leash).run()
 
 
 @app.command(epilog="Example: `tandem submit --type echo --payload '{\"duration_s\": 0.1}' --count 1000 --wait`")
@@ -194,7 +201,9 @@ def submit(
     payload: Annotated[str, typer.Option(help="JSON given to the handler.")] = "null",
     priority: Annotated[int, typer.Option(min=0, max=9, help="0 runs first, 9 last.")] = 5,
     max_attempts: Annotated[int, typer.Option(min=1, help="Give up after so many failures.")] = 3,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the results; exit code 1 if a task fails.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the results; exit code 1 if a task fails, 4 at the timeout.")
+    ] = False,
     timeout_s: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait at most.")] = 3600.0,
     force: Annotated[bool, typer.Option("--force", help="Submit although no live worker has the handler.")] = False,
     endpoints: Endpoints = None,

@@ -1,18 +1,29 @@
 """What a person wants to know: where a task is, and how the whole is doing. Procedures: no I/O here."""
 
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from itertools import pairwise
 
 import msgspec
 
 from core.kv import keys
 from core.kv.requests import Get, Kv, Refused, Request, Response, Txn, TxnDone
-from core.model import Garbage, Marker, Outcome, SchedulerRecord, TaskRecord, TaskSpec, WorkerRecord
+from core.model import (
+    DeadRecord,
+    Marker,
+    Outcome,
+    Record,
+    SchedulerRecord,
+    TaskRecord,
+    TaskSpec,
+    WorkerRecord,
+)
 from core.procedure.base import Patience, RefusedError, read, transact
 from core.states import TaskState
 
 PAGE = 5_000
+"""Markers and tasks of each kind whose values are looked at: enough to find a mistake, little enough to be quick."""
+FOREIGN_PAGE = 100
 
 
 class TaskStatus(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,6 +73,7 @@ class Overview(msgspec.Struct, frozen=True):
 
 def describe_task(task_id: str) -> Generator[Request, Response, TaskStatus | None]:
     """None where there is no such task."""
+    patience = Patience()
     while True:
         found = yield from read(Get(keys.task(task_id)))
         if not found.kvs or not isinstance(record := found.kvs[0].value, TaskRecord):
@@ -74,7 +86,7 @@ def describe_task(task_id: str) -> Generator[Request, Response, TaskStatus | Non
         status = yield from _find_marker(spec)
         if status is not None:
             return status
-        # It moved while we looked: look again.
+        yield patience.pause()  # it moved while we looked: look again
 
 
 def _find_marker(spec: TaskSpec) -> Generator[Request, Response, TaskStatus | None]:
@@ -113,7 +125,7 @@ def _scan(prefix: str, task_id: str) -> Generator[Request, Response, str | None]
 
 
 def overview() -> Generator[Request, Response, Overview]:
-    """One transaction for the counts; the ready markers are looked at up to a page, for task types nobody serves."""
+    """One transaction for the counts. Values are looked at up to a page: for types nobody serves, and for garbage."""
     ranges = (keys.SCHEDULER, keys.WORKER, keys.RUN, keys.LATER, keys.DEAD, keys.READY)
     values = (keys.SCHEDULER, keys.WORKER)
     gets = tuple(Get(p, keys.prefix_end(p), keys_only=p not in values) for p in ranges)
@@ -127,19 +139,22 @@ def overview() -> Generator[Request, Response, Overview]:
         yield patience.pause()
     schedulers, workers, runs, later, dead, ready = (found.kvs for found in answer.found)
     held = Counter(run.worker for kv in runs if (run := keys.parse_run(kv.key)))
-    live = tuple(_worker(kv, held) for kv in workers if isinstance(kv.value, WorkerRecord))
-    first = yield from read(Get(keys.READY, keys.prefix_end(keys.READY), limit=PAGE))
+    live = tuple(_worker(kv, held) for kv in workers if _ours(kv))
+    pages: list[Kv] = []
+    for prefix in (keys.READY, keys.RUN, keys.LATER, keys.DEAD, keys.TASK):
+        page = yield from read(Get(prefix, keys.prefix_end(prefix), limit=PAGE))
+        pages += page.kvs
     served = {handler for worker in live for handler in worker.types}
-    wanted = {kv.value.spec.type for kv in first.kvs if isinstance(kv.value, Marker)}
-    foreign = yield from _foreign((*schedulers, *workers, *first.kvs), (*runs, *later, *dead, *ready))
+    wanted = {kv.value.spec.type for kv in pages if kv.key.startswith(keys.READY) and isinstance(kv.value, Marker)}
+    foreign = yield from _foreign((*schedulers, *workers, *pages), (*runs, *later, *dead, *ready))
     return Overview(
         answer.revision,
-        tuple(kv.key.removeprefix(keys.SCHEDULER) for kv in schedulers if isinstance(kv.value, SchedulerRecord)),
+        tuple(kv.key.removeprefix(keys.SCHEDULER) for kv in schedulers if _ours(kv)),
         live,
         dict(Counter(parsed.queue for kv in ready if (parsed := keys.parse_ready(kv.key)))),
         sum(1 for kv in later if keys.parse_later(kv.key)),
         sum(held.values()),
-        dict(Counter(kv.key.split("/")[1] for kv in dead)),
+        dict(Counter(buried.queue for kv in dead if (buried := keys.parse_dead(kv.key)))),
         sum(count for worker, count in held.items() if worker not in {one.id for one in live}),
         tuple(sorted(wanted - served)),
         foreign,
@@ -156,16 +171,32 @@ def _worker(kv: Kv, held: Counter[str]) -> WorkerStatus:
 
 
 def _foreign(with_values: tuple[Kv, ...], keys_only: tuple[Kv, ...]) -> Generator[Request, Response, tuple[str, ...]]:
-    """Keys that are not ours: outside our prefixes, of another form, or with a value that is none of our records."""
-    names = {kv.key for kv in with_values if isinstance(kv.value, Garbage)}
-    parsers = {keys.RUN: keys.parse_run, keys.LATER: keys.parse_later, keys.READY: keys.parse_ready}
-    for kv in keys_only:
-        parse = parsers.get(kv.key.split("/")[0] + "/")
-        if parse is not None and parse(kv.key) is None:
-            names.add(kv.key)
-    ours = sorted((keys.DEAD, keys.LATER, keys.READY, keys.RUN, keys.SCHEDULER, keys.TASK, keys.WORKER))
-    gaps = [("\0", ours[0]), *((keys.prefix_end(a), b) for a, b in pairwise(ours))]
-    for start, end in (*gaps, (keys.prefix_end(ours[-1]), "\x7f")):
-        page = yield from read(Get(start, end, limit=100, keys_only=True))
+    r"""Keys that are not ours: outside our prefixes, of another form, or with a value that is none of our records.
+
+    Printable: bytes that are not UTF-8 appear as `\xff`.
+    """
+    names = {kv.key for kv in (*with_values, *keys_only) if not _ours(kv)}
+    ours = sorted(_SHAPES)
+    gaps = [("", ours[0]), *((keys.prefix_end(a), b) for a, b in pairwise(ours))]
+    gaps += [(keys.TASK, keys.task("0")), (keys.task("g"), keys.prefix_end(keys.TASK))]  # no id is there
+    for start, end in (*gaps, (keys.prefix_end(ours[-1]), keys.LAST)):
+        page = yield from read(Get(start, end, limit=FOREIGN_PAGE, keys_only=True))
         names |= {kv.key for kv in page.kvs}
-    return tuple(sorted(names))
+    return tuple(sorted(key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for key in names))
+
+
+_SHAPES: dict[str, tuple[Callable[[str], object], type[Record]]] = {
+    keys.DEAD: (keys.parse_dead, DeadRecord),
+    keys.LATER: (keys.parse_later, Marker),
+    keys.READY: (keys.parse_ready, Marker),
+    keys.RUN: (keys.parse_run, Marker),
+    keys.SCHEDULER: (lambda key: keys.parse_named(keys.SCHEDULER, key), SchedulerRecord),
+    keys.TASK: (lambda key: keys.is_task_id(key.removeprefix(keys.TASK)), TaskRecord),
+    keys.WORKER: (lambda key: keys.parse_named(keys.WORKER, key), WorkerRecord),
+}
+"""What a key under each prefix must look like, and what it must hold."""
+
+
+def _ours(kv: Kv) -> bool:
+    parse, kind = _SHAPES[kv.key.split("/")[0] + "/"]
+    return bool(parse(kv.key)) and (kv.value is None or isinstance(kv.value, kind))

@@ -3,8 +3,7 @@
 import random
 import secrets
 import socket
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ import msgspec
 from core.handlers import Handlers, load_app
 from core.kv.keys import check_name
 from core.machine.api import Machine
-from core.machine.messages import Drain, Execute, Message, Registered
+from core.machine.messages import Execute, Message, Registered
 from core.machine.replay import Recording, header
 from core.machine.worker import WorkerMachine
 from core.model import WorkerRecord
@@ -36,14 +35,21 @@ def gather_handlers(app: str | None) -> Handlers:
     return handlers
 
 
+def check_names(worker: str, queues: Iterable[str]) -> None:
+    """Raises ValueError with a sentence for the user."""
+    check_name("worker", worker)
+    for queue in queues:
+        check_name("queue", queue)
+
+
 def run_worker(options: Options, settings: WorkerSettings, handlers: Handlers, nanny: int | None = None) -> int:
     """Run a worker until SIGTERM; the exit code. `nanny` is the file descriptor of the socket to the nanny.
 
+    The nanny never speaks; when the line goes dead it is gone, and a worker without one drains.
+
     Raises EtcdUnreachable, EtcdUnsupported, ValueError (a bad name or endpoint).
     """
-    check_name("worker", options.name)
-    for queue in settings.queues:
-        check_name("queue", queue)
+    check_names(options.name, settings.queues)
     record = WorkerRecord(options.name, settings.slots, tuple(settings.queues), handlers.types, HOST, PID)
     seed = secrets.randbits(63)
     phone = socket.socket(fileno=nanny) if nanny is not None else None
@@ -61,11 +67,4 @@ def run_worker(options: Options, settings: WorkerSettings, handlers: Handlers, n
     effects: dict[type[Message], Callable[[Any], None]] = {Execute: lambda command: executor.run(command.jobs)}
     if phone is not None:
         effects[Registered] = lambda event: phone.sendall(f"{event.lease}\n".encode())
-        threading.Thread(target=_listen, args=(phone, inbox), name="nanny", daemon=True).start()
-    return run_component(options, build, inbox, effects)
-
-
-def _listen(phone: socket.socket, inbox: Inbox) -> None:
-    """The nanny never speaks; when the line goes dead it is gone, and a worker without one drains."""
-    phone.recv(1)
-    inbox.put(Drain())
+    return run_component(msgspec.structs.replace(options, leash=nanny), build, inbox, effects)

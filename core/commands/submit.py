@@ -1,5 +1,6 @@
 """`tandem submit`."""
 
+import sys
 import time
 from typing import NamedTuple
 
@@ -10,11 +11,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from core.client import Client, Handle, SubmitError
 from core.inspect import overview
+from core.model import Verdict
 from core.runtime.calls import perform
+from core.specs import make_spec
 
 SHOWN = 10
 LOOK_TIMEOUT_S = 10.0
 TASK_FAILED = 1
+UNREACHABLE = 3
+TIMED_OUT = 4
 
 
 class Order(NamedTuple):
@@ -36,10 +41,9 @@ def run_submit(order: Order, endpoints: str, namespace: str) -> int:
 
     Raises ValueError with a sentence for the user, EtcdUnreachable, EtcdUnsupported.
     """
-    try:
-        payload = Raw(msgspec.json.encode(msgspec.json.decode(order.payload)))
-    except msgspec.DecodeError as error:
-        raise ValueError(f"--payload is not JSON: {error}") from error
+    payload = _payload(order.payload)
+    # Mistakes show before anything is asked of etcd.
+    make_spec(order.type, payload, queue=order.queue, priority=order.priority, max_attempts=order.max_attempts)
     out = Console()
     with Client(endpoints, namespace=namespace) as client:
         _check_type(client, order)
@@ -52,8 +56,8 @@ def run_submit(order: Order, endpoints: str, namespace: str) -> int:
                 priority=order.priority,
                 max_attempts=order.max_attempts,
             )
-        except (SubmitError, TimeoutError) as error:
-            raise ValueError(str(error)) from error
+        except (SubmitError, TimeoutError, RuntimeError) as error:
+            return _say(f"not submitted, or not certainly: {error}", UNREACHABLE)
         taken_s = time.monotonic() - started
         for handle in handles[:SHOWN]:
             print(handle.id)
@@ -61,6 +65,21 @@ def run_submit(order: Order, endpoints: str, namespace: str) -> int:
             print(f"... and {len(handles) - SHOWN} more")
         Console(stderr=True).print(f"submitted {len(handles)} tasks to {order.queue!r} in {taken_s:.2f} s")
         return _wait(handles, order.timeout_s, started, out) if order.wait else 0
+
+
+def _payload(text: str) -> Raw:
+    """The very bytes that were typed: decoding and encoding again would round large numbers."""
+    try:
+        raw = text.encode()
+        msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise ValueError(f"--payload is not JSON: {error}") from error
+    return Raw(raw)
+
+
+def _say(text: str, code: int) -> int:
+    print(f"tandem: {text}", file=sys.stderr)
+    return code
 
 
 def _check_type(client: Client, order: Order) -> None:
@@ -78,17 +97,25 @@ def _check_type(client: Client, order: Order) -> None:
 def _wait(handles: list[Handle], timeout_s: float, started: float, out: Console) -> int:
     until = time.monotonic() + timeout_s
     failed: list[str] = []
+    late = ""
     columns = (TextColumn("waiting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=len(handles))
         for handle in handles:
             try:
                 outcome = handle.outcome(max(0.0, until - time.monotonic()))
-            except TimeoutError as error:
-                raise ValueError(f"{error}; it goes on: see `tandem task {handle.id}`") from error
-            if outcome.error:
+            except TimeoutError:
+                late = (
+                    f"task {handle.id} has not ended within {timeout_s:g} s; it goes on: see `tandem task {handle.id}`"
+                )
+                break
+            except RuntimeError as error:
+                return _say(f"{error}; the tasks go on: see `tandem status`", UNREACHABLE)
+            if outcome.verdict != Verdict.SUCCEEDED:
                 failed.append(f"{handle.id}: {outcome.error}")
             progress.advance(bar)
+    if late:
+        return _say(late, TIMED_OUT)
     seconds = time.monotonic() - started
     done = len(handles) - len(failed)
     out.print(f"{done} succeeded, {len(failed)} failed, in {seconds:.2f} s ({len(handles) / seconds:,.0f} tasks/s)")

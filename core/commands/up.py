@@ -18,6 +18,9 @@ import psutil
 from rich.console import Console
 
 from core.etcd.embedded import EmbeddedEtcd
+from core.etcd.store import EtcdStore
+from core.settings import load_config
+from core.worker import gather_handlers
 
 STOP_TIMEOUT_S = 40.0
 """The workers' drain limit of 30 s, and some."""
@@ -38,8 +41,14 @@ class Plan(NamedTuple):
 def run_up(plan: Plan) -> int:
     """Start everything, wait for Ctrl-C or SIGTERM, stop everything; the exit code.
 
-    Raises EtcdNotFoundError, EtcdUnreachable.
+    Raises EtcdServerError, EtcdUnreachable, EtcdUnsupported, and ValueError for a mistake in the plan: it shows here,
+    once, and not in every process.
     """
+    if plan.config is not None:
+        load_config(plan.config)
+    gather_handlers(plan.app)
+    if plan.endpoints is not None:
+        _check_etcd(plan.endpoints)
     console = Console(stderr=True, highlight=False)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -51,13 +60,16 @@ def run_up(plan: Plan) -> int:
             endpoints = ",".join(etcd.endpoints)
             if etcd.server.warning:
                 console.print(f"[bold red]{etcd.server.warning}[/]")
-            console.print(f"etcd {etcd.server.version} at {endpoints} (its data goes when this command ends)")
+            console.print(f"etcd {etcd.server.version_text} at {endpoints} (its data goes when this command ends)")
+        theirs, ours = os.pipe()  # a leash: if we are killed, its end tells the processes to drain
+        stack.callback(os.close, ours)
         processes: dict[str, subprocess.Popen[bytes]] = {}
         stack.callback(_stop, processes, console)
         for name, arguments in _commands(plan, endpoints):
             # Sessions of their own: Ctrl-C comes to us, and we stop them in order.
-            command = [sys.executable, "-m", "core.cli", *arguments]
-            processes[name] = subprocess.Popen(command, start_new_session=True)
+            command = [sys.executable, "-m", "core.cli", *arguments, "--leash-fd", str(theirs)]
+            processes[name] = subprocess.Popen(command, start_new_session=True, pass_fds=(theirs,))
+        os.close(theirs)
         stack.enter_context(_announced(endpoints))
         slots = plan.workers * plan.slots
         console.print(
@@ -71,6 +83,14 @@ def run_up(plan: Plan) -> int:
                     console.print(f"[bold red]{name} has ended with exit code {process.returncode}: stopping[/]")
                     return 1
     return 0
+
+
+def _check_etcd(endpoints: str) -> None:
+    store = EtcdStore(endpoints)
+    try:
+        store.check()
+    finally:
+        store.close()
 
 
 def _commands(plan: Plan, endpoints: str) -> list[tuple[str, list[str]]]:

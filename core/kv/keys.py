@@ -18,9 +18,14 @@ RUN = "run/"
 WORKER = "worker/"
 SCHEDULER = "scheduler/"
 DEAD = "dead/"
+LAST = b"\xff\xff".decode("utf-8", "surrogateescape")
+"""Behind every key of a namespace, those included that are not UTF-8."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ID = re.compile(r"[0-9a-f]{32}")
+_COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")  # a name, a dot and a lease of up to 16 digits
+_DUE = re.compile(r"[0-9]{13}")
+_LAST_MS = 10**13 - 1
 
 
 def check_name(kind: str, name: str) -> str:
@@ -65,7 +70,7 @@ def ready_queue(queue: str) -> str:
 
 def later(due_at: float, task_id: str) -> str:
     """`due_at` in seconds since the epoch."""
-    return f"later/{round(due_at * 1000):013d}/{task_id}"
+    return f"later/{min(round(due_at * 1000), _LAST_MS):013d}/{task_id}"
 
 
 def later_before(due_at: float) -> str:
@@ -104,6 +109,11 @@ class RunKey(NamedTuple):
     id: str
 
 
+class DeadKey(NamedTuple):
+    queue: str
+    id: str
+
+
 class LaterKey(NamedTuple):
     due_at: float
     id: str
@@ -114,13 +124,15 @@ def parse_ready(key: str) -> ReadyKey | None:
     parts = key.split("/")
     if len(parts) != 4 or not _ID.fullmatch(parts[3]) or not (len(parts[2]) == 1 and "0" <= parts[2] <= "9"):
         return None
+    if not _NAME.fullmatch(parts[1]):
+        return None
     return ReadyKey(parts[1], int(parts[2]), parts[3])
 
 
 def parse_run(key: str) -> RunKey | None:
     """None where the key is not one of ours."""
     parts = key.split("/")
-    if len(parts) != 3 or not _ID.fullmatch(parts[2]):
+    if len(parts) != 3 or not _ID.fullmatch(parts[2]) or not _COMPONENT.fullmatch(parts[1]):
         return None
     return RunKey(parts[1], parts[2])
 
@@ -128,12 +140,20 @@ def parse_run(key: str) -> RunKey | None:
 def parse_later(key: str) -> LaterKey | None:
     """None where the key is not one of ours."""
     parts = key.split("/")
-    if len(parts) != 3 or not _ID.fullmatch(parts[2]) or not (parts[1].isascii() and parts[1].isdigit()):
+    if len(parts) != 3 or not _ID.fullmatch(parts[2]) or not _DUE.fullmatch(parts[1]):
         return None
     return LaterKey(int(parts[1]) / 1000, parts[2])
 
 
+def parse_dead(key: str) -> DeadKey | None:
+    """None where the key is not one of ours."""
+    parts = key.split("/")
+    if len(parts) != 3 or not _NAME.fullmatch(parts[1]) or not _ID.fullmatch(parts[2]):
+        return None
+    return DeadKey(parts[1], parts[2])
+
+
 def parse_named(prefix: str, key: str) -> str | None:
-    """The name in `worker/{name}`, `scheduler/{name}` or `task/{id}`; None where the key is not one of ours."""
+    """The id in `worker/{id}`, `scheduler/{id}` or `task/{id}`; None where the key is not one of ours."""
     name = key[len(prefix) :]
-    return name if _NAME.fullmatch(name) else None
+    return name if _COMPONENT.fullmatch(name) else None

@@ -64,6 +64,11 @@ _WATCHES = (
 )
 
 
+LAST_ANSWERS_S = 5.0
+"""How long a draining scheduler waits for transactions under way. Without their answers nothing is lost: whatever they
+did stands in etcd."""
+
+
 class SchedulerMachine:
     """See the module. `trace` asks for `Trace` commands."""
 
@@ -83,6 +88,7 @@ class SchedulerMachine:
         self._loading = False
         self._settled: list[Assign] = []  # answered while a listing is on its way, which may be older
         self._draining = False
+        self._drain_mono: float | None = None
         self._handlers: dict[type[Message], Callable[..., list[Message]]] = {
             Started: lambda event, now: self._registration.start(now),
             Registered: self._on_registered,
@@ -109,13 +115,13 @@ class SchedulerMachine:
             self._tick(now, commands)
             self._upkeep.work(now, self._me, self._members, commands)
             self._dispatch(now, commands)
-        elif self._draining and not self._flight:
+        elif self._draining and (not self._flight or now.mono >= (self._drain_mono or 0.0)):
             self._finish(commands)
         return commands
 
     def next_deadline(self) -> float | None:
         if not self._active:
-            return None
+            return self._drain_mono
         deadlines = [self._upkeep.deadline, self._backlog.steal_deadline]
         if self._ticks is not None and not self._loading:
             deadlines.append(self._ticks.due)
@@ -168,7 +174,8 @@ class SchedulerMachine:
         if self._registration.id is None:
             return []  # a new registration loads again
         first, self._ready = not self._ready, True
-        self._set_members(tuple(name for kv in event.schedulers if (name := keys.parse_named(keys.SCHEDULER, kv.key))))
+        named = ((keys.parse_named(keys.SCHEDULER, kv.key), kv.value) for kv in event.schedulers)
+        self._set_members(tuple(name for name, record in named if name and isinstance(record, SchedulerRecord)))
         live = {name: kv.value for kv in event.workers if (name := keys.parse_named(keys.WORKER, kv.key))}
         for worker in self._fleet.ids():
             if worker not in live:
@@ -266,7 +273,7 @@ class SchedulerMachine:
         members = set(self._members)
         for change in changes:
             name = keys.parse_named(keys.SCHEDULER, change.key)
-            if name is not None:
+            if name is not None and (change.deleted or isinstance(change.value, SchedulerRecord)):
                 (members.discard if change.deleted else members.add)(name)
         self._set_members(tuple(sorted(members)))
 
@@ -344,11 +351,14 @@ class SchedulerMachine:
     # --- the end ---
 
     def _on_drain(self, event: Drain, now: Now) -> list[Message]:
-        self._draining = True
+        if not self._draining:
+            self._draining = True
+            self._drain_mono = now.mono + LAST_ANSWERS_S
         return []
 
     def _finish(self, commands: list[Message]) -> None:
         if self._registration.id is not None:
             commands.append(Unregister(self._registration.lease))
             self._registration.id = None
+        self._drain_mono = None
         commands.append(Stop())

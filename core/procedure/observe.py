@@ -81,6 +81,8 @@ def load(command: Load) -> Procedure:
         get = Get(rest, keys.prefix_end(keys.READY), limit=command.ready_limit, revision=answer.revision)
         ready = yield from read(get)
     due = keys.parse_later(later.kvs[0].key) if later.kvs else None
+    if later.kvs and due is None:  # a key that is not ours hides the first that is: promotion looks behind it
+        due = keys.LaterKey(0.0, "")
     return Loaded(
         answer.revision,
         workers.kvs,

@@ -1,10 +1,12 @@
 """What the scheduler's and the worker's process have in common: options, logging, signals, the main loop."""
 
+import contextlib
 import logging
 import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -32,6 +34,22 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     trace_dir: Path | None = None
     record_file: Path | None = None
+    leash: int | None = None
+    """A file descriptor whose other end our starter holds: when it closes, by death or on purpose, we drain."""
+
+
+def hold_leash(leash: int | None, pulled: Callable[[], object]) -> None:
+    """Call `pulled`, in a thread of its own, when the other end of the leash is gone; without a leash, never."""
+    if leash is None:
+        return
+    os.set_inheritable(leash, False)  # noqa: FBT003  takes no keywords
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):  # a reset: the other end died without having read what we told it
+            os.read(leash, 1)
+        pulled()
+
+    threading.Thread(target=wait, name="leash", daemon=True).start()
 
 
 def set_up_logging(name: str, *, verbose: bool = False) -> None:
@@ -61,4 +79,5 @@ def run_component(
             record = stack.enter_context(closing(Recorder(options.record_file, header))).record
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: inbox.put(Drain()))
+        hold_leash(options.leash, lambda: inbox.put(Drain()))
         return Driver(machine, inbox, effects, spool=spool, record=record).run(link)

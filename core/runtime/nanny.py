@@ -4,7 +4,9 @@ So the tasks of a crashed worker are requeued within a second instead of after a
 nanny cannot see: a host that dies, a network that parts, a process that hangs.
 """
 
+import contextlib
 import logging
+import os
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 from core.etcd.store import EtcdStore
 from core.kv.requests import Revoke
+from core.runtime.component import hold_leash
 
 log = logging.getLogger("tandem")
 
@@ -24,13 +27,21 @@ HEALTHY_AFTER_S = 10.0
 REVOKE_TIMEOUT_S = 2.0
 USAGE_ERROR = 2
 """Exit code of a user's mistake: starting again would not mend it."""
+UNREACHABLE = 3
+"""Exit code where no etcd answers: at the very start most likely a mistake, too; later it may come back."""
 
 
 class Nanny:
-    """Runs `command(fd)` again and again until it ends by itself (exit code 0 or 2) or a signal asks for the end."""
+    """Runs `command(fd)` again and again until it ends by itself or a signal asks for the end.
 
-    def __init__(self, command: Callable[[int], Sequence[str]], endpoints: str, namespace: str) -> None:
+    Exit codes that end it: 0, 2 and, as long as no worker has ever registered, 3.
+    """
+
+    def __init__(
+        self, command: Callable[[int], Sequence[str]], endpoints: str, namespace: str, leash: int | None = None
+    ) -> None:
         self._command = command
+        self._leash = leash
         self._store = EtcdStore(endpoints, namespace, REVOKE_TIMEOUT_S)
         self._child: subprocess.Popen[bytes] | None = None
         self._ending = threading.Event()
@@ -39,22 +50,28 @@ class Nanny:
         """The worker's last exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
+        hold_leash(self._leash, lambda: os.kill(os.getpid(), signal.SIGTERM))
         pause_s = RESTART_FIRST_S
+        registered = False
         while True:
             started = time.monotonic()
             code, leases = self._live()
-            if code in (0, USAGE_ERROR) or self._ending.is_set():
+            registered = registered or bool(leases)
+            if code in (0, USAGE_ERROR) or (code == UNREACHABLE and not registered):
                 break
             for lease in leases:
-                self._store.call(Revoke(lease))
-            log.warning("worker process ended with %s: lease revoked, starting another", _exit_text(code))
+                self._store.call(Revoke(lease))  # also of a worker that was killed while it drained
+            if self._ending.is_set():
+                break
+            revoked = "lease revoked, " if leases else ""
+            log.warning("worker process ended with %s: %sstarting another", _exit_text(code), revoked)
             if time.monotonic() - started > HEALTHY_AFTER_S:
                 pause_s = RESTART_FIRST_S
             if self._ending.wait(pause_s):
                 break
             pause_s = min(2 * pause_s, RESTART_MAX_S)
         self._store.close()
-        return code
+        return 0 if self._ending.is_set() and code == -signal.SIGTERM else code  # ended before it could listen
 
     def _live(self) -> tuple[int, list[int]]:
         """One life of the worker: its exit code, and the leases it told us of."""
@@ -67,11 +84,10 @@ class Nanny:
                 )
             if self._ending.is_set():  # the signal came before there was a child to tell
                 self._child.terminate()
-            told = b""
-            while chunk := _receive(ours):
-                told += chunk
             code = self._child.wait()
-        return code, [int(lease) for lease in told.split()]
+            # Read only now: what a worker has to say fits the socket's buffer. Waiting for the end of the line
+            # instead would wait for everybody who inherited it, such as a program that a handler left running.
+            return code, _leases(ours)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         impatient = self._ending.is_set() and number == signal.SIGINT
@@ -80,11 +96,13 @@ class Nanny:
             self._child.send_signal(signal.SIGKILL if impatient else signal.SIGTERM)
 
 
-def _receive(phone: socket.socket) -> bytes:
-    try:
-        return phone.recv(4096)
-    except ConnectionResetError:
-        return b""
+def _leases(phone: socket.socket) -> list[int]:
+    phone.setblocking(False)  # noqa: FBT003  takes no keywords
+    told = b""
+    with contextlib.suppress(BlockingIOError, ConnectionResetError):
+        while chunk := phone.recv(4096):
+            told += chunk
+    return [int(line) for line in told.split(b"\n")[:-1]]
 
 
 def _exit_text(code: int) -> str:

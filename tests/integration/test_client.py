@@ -228,7 +228,7 @@ def test_close_sends_what_was_submitted(cluster: Cluster) -> None:
 
 
 def test_unacknowledged_submit_is_never_called_durable(durable_server: Server, namespace: str) -> None:
-    """The server dies before it answers: waiting for the acknowledgement ends with an error, at the latest by the close."""
+    """The server dies before it answers: waiting for the acknowledgement ends in an error, by the close at last."""
     with EmbeddedEtcd(server=durable_server) as etcd:
         client = Client(",".join(etcd.endpoints), namespace=f"/{namespace}/")
         client.submit("echo")

@@ -1,0 +1,154 @@
+"""`tandem up`: everything on one machine until Ctrl-C, and nothing left behind."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from core.etcd.store import EtcdStore
+from core.inspect import overview
+from core.runtime.calls import perform
+from tests.cluster import alive, environment, family, tandem, until
+
+PATIENCE_S = 45.0
+
+
+class Up:
+    """A running `tandem up` with a temporary folder of its own, so that it is nobody else's."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folder = folder
+        self.env = {"TMPDIR": str(folder)}
+        self.log = folder / "up.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "core.cli", "up", *arguments],
+                env=environment(self.env),
+                stderr=log,
+                stdout=log,
+                cwd=folder,
+                start_new_session=True,
+            )
+        self._seen: set[psutil.Process] = set()
+
+    @property
+    def state_file(self) -> Path:
+        return self.folder / f"tandem-up-{os.getuid()}.json"
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait(self, workers: int, schedulers: int = 1) -> None:
+        """Until everything is registered."""
+        until(self.state_file.exists, f"the state file; {self.text()}", PATIENCE_S)
+        store = EtcdStore(json.loads(self.state_file.read_text())["endpoints"], "/tandem/")
+
+        def complete() -> bool:
+            whole = perform(store.send, overview(), PATIENCE_S)
+            return len(whole.workers) == workers and len(whole.schedulers) == schedulers
+
+        try:
+            until(complete, f"all to register; {self.text()}", PATIENCE_S)
+        finally:
+            store.close()
+        self._seen.update(family(self.process))
+
+    def ends(self) -> int:
+        code = self.process.wait(PATIENCE_S)
+        until(lambda: not any(map(alive, self._seen)), f"all processes to end: {list(filter(alive, self._seen))}")
+        return code
+
+    def leftover(self) -> list[str]:
+        """What stands in the temporary folder besides our log."""
+        return sorted(path.name for path in self.folder.iterdir() if path != self.log)
+
+    def close(self) -> None:
+        self._seen.update(family(self.process))
+        for one in self._seen:
+            if alive(one):
+                one.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tandem-test-") as name:
+        yield Path(name)
+
+
+def test_up_submit_status_task_and_ctrl_c(folder: Path) -> None:
+    """The first minutes of a new user, command by command."""
+    up = Up(folder, "--workers", "2", "--slots", "4")
+    try:
+        up.wait(workers=2)
+        done = tandem("submit", "--type", "echo", "--count", "50", "--wait", env=up.env)
+        assert done.returncode == 0, done.stderr
+        assert "50 succeeded, 0 failed" in done.stdout
+        status = tandem("status", "--json", env=up.env)
+        whole = json.loads(status.stdout)
+        assert sorted(worker["name"] for worker in whole["workers"]) == ["worker-1", "worker-2"]
+        assert {worker["slots"] for worker in whole["workers"]} == {4}
+        (task_id, *_) = re.findall(r"^[0-9a-f]{32}$", done.stdout, re.MULTILINE)
+        task = tandem("task", task_id, env=up.env)
+        assert task.returncode == 0
+        assert "done" in task.stdout
+        os.killpg(up.process.pid, signal.SIGINT)  # what the terminal does at Ctrl-C
+        assert up.ends() == 0
+        assert up.leftover() == []
+        assert "Traceback" not in up.text()
+        after = tandem("status", env={**up.env, "TANDEM_ETCD_ENDPOINTS": "127.0.0.1:1"})
+        assert after.returncode == 3
+    finally:
+        up.close()
+
+
+@pytest.mark.slow_faults
+def test_two_ctrl_c_in_a_row(folder: Path) -> None:
+    """Impatience does not break the orderly end."""
+    up = Up(folder, "--workers", "1", "--slots", "1")
+    try:
+        up.wait(workers=1)
+        os.killpg(up.process.pid, signal.SIGINT)
+        os.killpg(up.process.pid, signal.SIGINT)
+        assert up.ends() == 0
+        assert up.leftover() == []
+    finally:
+        up.close()
+
+
+@pytest.mark.slow_faults
+def test_up_killed(folder: Path) -> None:
+    """Kill -9: etcd and its data go; schedulers and workers notice that nobody looks after them."""
+    up = Up(folder, "--workers", "1")
+    try:
+        up.wait(workers=1)
+        up.process.kill()
+        up.ends()
+        after = tandem("status", env=up.env)  # the state file still stands, and is not believed
+        assert after.returncode == 3
+        assert "no etcd answers at 127.0.0.1:2379" in after.stderr
+        assert [name for name in up.leftover() if not name.startswith("tandem-up")] == []
+    finally:
+        up.close()
+
+
+def test_ctrl_c_while_starting(folder: Path) -> None:
+    """Before anything is registered: still nothing is left."""
+    up = Up(folder, "--workers", "1")
+    try:
+        until(lambda: "are starting" in up.text(), "the first processes", PATIENCE_S)
+        up._seen.update(family(up.process))
+        os.killpg(up.process.pid, signal.SIGINT)
+        assert up.ends() == 0
+        assert up.leftover() == []
+        assert "Traceback" not in up.text()
+    finally:
+        up.close()
