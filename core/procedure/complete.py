@@ -28,7 +28,7 @@ def complete(command: Complete) -> Procedure:
     patience = Patience()
     unsure = False
     while piece := pieces.next():
-        answer = yield from transact(_transaction([endings[index] for index in piece]))
+        answer = yield from transact(_transaction([endings[index] for index in piece], check_ready=unsure))
         if isinstance(answer, Unknown):
             unsure = True
             pieces.again(piece)
@@ -43,7 +43,7 @@ def complete(command: Complete) -> Procedure:
     return CompleteDone(command.batch, tuple(committed), tuple(fenced))
 
 
-def _transaction(endings: Sequence[Ending]) -> Txn:
+def _transaction(endings: Sequence[Ending], *, check_ready: bool) -> Txn:
     compares: list[Compare] = []
     then: list[Put | Delete] = []
     orelse: list[Get] = []
@@ -55,7 +55,9 @@ def _transaction(endings: Sequence[Ending]) -> Txn:
         orelse.append(Get(job.key, keys_only=True))
         if item.outcome is None:
             then.append(Put(_later_key(item), _retry(item)))
-            orelse.append(Get(_later_key(item), keys_only=True))
+            orelse.append(Get(_later_key(item)))
+            if check_ready:
+                orelse.append(Get(keys.ready(spec.queue, spec.priority, spec.id)))
             continue
         then.append(Put(keys.task(spec.id), TaskRecord(spec, item.outcome)))
         orelse.append(Get(keys.task(spec.id)))
@@ -89,6 +91,9 @@ def _sort_out(
     for index in piece:
         item = endings[index]
         run, trace = next(found).kvs, next(found).kvs
+        if item.outcome is None and unsure:
+            ready = next(found).kvs
+            trace = trace or ready
         if run and run[0].mod_revision == item.job.token:
             rest.append(index)
         elif unsure and trace and _is_ours(trace[0].value, item):
@@ -101,5 +106,10 @@ def _sort_out(
 def _is_ours(record: object, item: Ending) -> bool:
     """Whether the record we found is what an earlier attempt of ours wrote."""
     if item.outcome is None:
-        return True  # the key holds our due time and our id, to the millisecond
-    return isinstance(record, TaskRecord) and record.outcome is not None and record.outcome.token == item.outcome.token
+        marker = item.job.marker  # nobody else fails this very attempt
+        mine = (marker.attempt + 1, marker.losses)
+        return isinstance(record, Marker) and (record.attempt, record.losses) == mine
+    if not isinstance(record, TaskRecord) or record.outcome is None:
+        return False
+    # A burial carries the token too, and one loss more.
+    return (record.outcome.token, record.outcome.losses) == (item.outcome.token, item.outcome.losses)

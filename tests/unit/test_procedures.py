@@ -1,0 +1,350 @@
+"""Every procedure under lost requests, lost answers, limits and rivals: no task is lost or doubled, no list lies."""
+
+from random import Random
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from core.kv import keys
+from core.kv.requests import Grant, Granted, Pause, Reason, Refused, Resumed, Txn, Unknown
+from core.machine.messages import (
+    AssignDone,
+    Complete,
+    CompleteDone,
+    Failed,
+    HandBack,
+    HandedBack,
+    Load,
+    Loaded,
+    Promote,
+    PromoteDone,
+    Register,
+    Registered,
+    Requeue,
+    RequeueDone,
+    SubmitBatch,
+    SubmitDone,
+)
+from core.model import INLINE_PAYLOAD_BYTES, Marker, TaskRecord, Verdict, WorkerRecord
+from core.policy.share import owner
+from core.procedure.table import start
+from tests.hostile import World, spec, task_id
+
+HOSTILE = settings(max_examples=150, deadline=None, derandomize=True, phases=[Phase.generate])
+RNG = st.integers(0, 2**32).map(Random)
+COUNTS = st.integers(1, 9)
+BIG = Raw(b'"' + b"x" * INLINE_PAYLOAD_BYTES + b'"')
+
+
+def written(world: World, prefix: str) -> list[tuple[str, object, int]]:
+    """Everything that was ever put under a prefix: (key, value, revision)."""
+    return [(w.key, w.after.value, w.revision) for w in world.kv._log if w.after and w.key.startswith(prefix)]
+
+
+# --- submit -----------------------------------------------------------------------------------------------------
+
+
+@HOSTILE
+@given(RNG, COUNTS)
+def test_submit_tells_the_truth(rng: Random, count: int) -> None:
+    world = World(rng)
+    there = [spec(number) for number in range(count) if rng.random() < 0.3]
+    others = [spec(number, queue="another") for number in range(count) if rng.random() < 0.2]
+    world.submit(*there)
+    world.submit(*others)
+    specs = [
+        spec(number, payload=rng.choice([Raw(b"1"), BIG])) if rng.random() < 0.3 else spec(number)
+        for number in range(count)
+    ]
+    specs += rng.sample(specs, rng.randint(0, min(2, count)))  # the same task twice in one submit
+    done = world.hostile(SubmitBatch(7, tuple(specs)), world.rival)
+    assert isinstance(done, SubmitDone)
+    assert done.batch == 7
+    assert not {*done.accepted} & {*done.conflicts}
+    for index, wanted in enumerate(specs):
+        record = world.ledger.tasks.get(wanted.id)
+        if index in done.accepted:
+            assert record is not None
+            assert record.spec == wanted
+        elif index in done.conflicts:
+            assert record is not None
+            assert record.spec != wanted
+        else:
+            assert done.refused
+            assert record is None or record.spec != wanted or wanted in there or specs.count(wanted) > 1
+    assert {*done.existing} <= {*done.accepted}
+
+
+def test_a_task_too_large_does_not_drag_the_others_along() -> None:
+    world = World(Random(1))
+    world.kv.max_operations = 512
+    procedure = start(SubmitBatch(1, (spec(1), spec(2, payload=BIG), spec(3))))
+    assert procedure is not None
+    request = next(procedure)
+    while True:
+        assert isinstance(request, Txn)
+        large = any(
+            len(bytes(getattr(getattr(op, "value", None), "spec", spec(0)).payload)) > 100 for op in request.then
+        )
+        answer = Refused(Reason.TOO_LARGE, "request is too large") if large else world.kv.apply(request, 0.0)
+        try:
+            request = procedure.send(answer)
+        except StopIteration as stop:
+            done = stop.value
+            break
+    world.ledger.check()
+    assert isinstance(done, SubmitDone)
+    accepted = {(spec(1), spec(2), spec(3))[index].id for index in done.accepted}
+    assert accepted == set(world.ledger.tasks), "an accepted task was called refused, or the reverse"
+    assert "larger than etcd takes" in done.refused
+    assert 1 not in done.accepted
+
+
+def test_a_large_payload_stays_in_the_task_record_through_retry_requeue_and_hand_back() -> None:
+    world = World(Random(1))
+    world.submit(spec(1, payload=BIG))  # the ledger checks each marker
+    full = world.ledger.tasks[task_id(1)].spec
+    for turn in ("retry", "hand back", "requeue"):
+        world.promote()
+        world.assign("w1")
+        (job,) = world.jobs("w1")
+        assert job.marker.by_reference
+        fetched = job._replace(marker=Marker(full, job.marker.attempt, job.marker.losses, by_reference=True))
+        if turn == "retry":
+            world.do(Complete(1, "w1", (world.ending(fetched, "retry"),)))
+            world.wall += 10
+        elif turn == "hand back":
+            world.do(HandBack((fetched,)))
+        else:
+            world.kill("w1")
+            world.do(Requeue("w1"))
+    (kv,) = world.listing(keys.READY)
+    assert isinstance(kv.value, Marker)
+    assert (kv.value.attempt, kv.value.losses) == (3, 1)
+
+
+# --- assign -----------------------------------------------------------------------------------------------------
+
+
+@HOSTILE
+@given(RNG, COUNTS)
+def test_assign_tells_the_truth(rng: Random, count: int) -> None:
+    world = World(rng)
+    world.submit(*(spec(number) for number in range(count)))
+    command = world.assignments(("w1", "w2", "gone"), "me")
+    assert command is not None
+    done = world.hostile(command, world.rival)
+    assert isinstance(done, AssignDone)
+    assert not {*done.assigned} & {*done.lost}
+    assert "gone" in done.gone or all(item.worker != "gone" for item in command.items) or done.lost
+    for index, item in enumerate(command.items):
+        ours = [
+            value
+            for key, value, _ in written(world, keys.run(item.worker, item.marker.spec.id))
+            if isinstance(value, Marker) and (value.scheduler, value.batch) == ("me", command.batch)
+        ]
+        assert len(ours) <= 1
+        ready = [kv for kv in world.listing(keys.READY) if kv.key == item.ready_key]
+        stands = bool(ready) and ready[0].mod_revision == item.ready_revision
+        if index in done.assigned:
+            assert ours, "called assigned, but it never was"
+        elif index in done.lost:
+            assert not stands, "called lost, but it is still ready"
+            runs = world.jobs(item.worker)
+            assert not any((job.marker.scheduler, job.marker.spec.id) == ("me", item.marker.spec.id) for job in runs)
+        else:
+            assert item.worker in done.gone, "neither assigned nor lost nor for a worker that is gone"
+
+
+# --- complete ---------------------------------------------------------------------------------------------------
+
+
+@HOSTILE
+@given(RNG, COUNTS)
+def test_complete_tells_the_truth(rng: Random, count: int) -> None:
+    world = World(rng)
+    world.submit(*(spec(number) for number in range(count)))
+    world.assign("w1")
+    endings = world.endings(world.jobs("w1"))
+    world.ours = {"w1", "w2"}
+    if rng.random() < 0.5:
+        world.kill("w1")
+        if rng.random() < 0.5:
+            # Lost, given out again to the same process under its new name, and now both executions end together.
+            world.do(Requeue("w1"))
+            world.assign("w2")
+            endings += world.endings(world.jobs("w2"))
+    done = world.hostile(Complete(3, "w1", tuple(endings)), world.rival)
+    assert isinstance(done, CompleteDone)
+    assert sorted((*done.committed, *done.fenced)) == list(range(len(endings))), "not each exactly once"
+    outcomes = [
+        (value.spec.id, value.outcome) for _, value, _ in written(world, keys.TASK) if isinstance(value, TaskRecord)
+    ]
+    for index, item in enumerate(endings):
+        if item.outcome is not None:
+            assert ((item.job.marker.spec.id, item.outcome) in outcomes) == (index in done.committed)
+        elif index in done.committed:
+            key = keys.later(item.retry_at, item.job.marker.spec.id)
+            assert any(isinstance(value, Marker) and value.error == "oh" for _, value, _ in written(world, key))
+
+
+def test_a_retry_that_was_promoted_before_its_answer_was_known_counts_as_committed() -> None:
+    """The answer is lost, the task comes due and goes to ready/, then the transaction is repeated."""
+    world = World(Random(2))
+    world.kv.max_operations, world.max_puts = 512, 1000
+    world.submit(spec(1))
+    world.assign("w1")
+    item = world.ending(world.jobs("w1")[0], "retry")._replace(retry_at=world.wall)
+    procedure = start(Complete(1, "w1", (item,)))
+    assert procedure is not None
+    world.kv.apply(next(procedure), 0.0)  # type: ignore[arg-type]
+    assert isinstance(procedure.send(Unknown()), Pause)
+    world.promote()
+    request = procedure.send(Resumed())
+    with pytest.raises(StopIteration) as stop:
+        procedure.send(world.kv.apply(request, 0.0))  # type: ignore[arg-type]
+    assert stop.value.value == CompleteDone(1, (0,), ())
+
+
+# --- requeue, hand back, promote --------------------------------------------------------------------------------
+
+
+@HOSTILE
+@given(RNG, COUNTS)
+def test_requeue_moves_everything_of_a_dead_worker_and_nothing_of_a_live_one(rng: Random, count: int) -> None:
+    world = World(rng)
+    world.submit(*(spec(number) for number in range(count)))
+    world.assign("w1")
+    if rng.random() < 0.5:  # losses so far: the next is the last
+        world.kill("w1")
+        world.do(Requeue("w1"))
+        world.birth("w1")
+        world.assign("w1")
+    before = world.jobs("w1")
+    dead = rng.random() < 0.7
+    if dead:
+        world.kill("w1")
+    done = world.hostile(Requeue("w1"), lambda: None)
+    assert isinstance(done, RequeueDone)
+    if dead:
+        assert not done.alive
+        assert world.jobs("w1") == []
+        assert done.requeued + done.buried <= len(before)
+        for job in before:
+            poison = job.marker.losses + 1 >= job.marker.spec.max_losses
+            assert world.ledger.place(job.marker.spec.id) == ("dead" if poison else "ready")
+            outcome = world.ledger.tasks[job.marker.spec.id].outcome
+            assert outcome is None or (outcome.verdict, outcome.losses) == (Verdict.FAILED, 2)
+    else:
+        assert done.alive or not before
+        assert world.jobs("w1") == before
+
+
+@HOSTILE
+@given(RNG, COUNTS)
+def test_recovery_among_rivals_loses_nothing(rng: Random, count: int) -> None:
+    world = World(rng)
+    world.submit(*(spec(number) for number in range(count)))
+    world.assign("w1", "w2")
+    jobs = world.jobs("w1")
+    world.do(Complete(1, "w2", tuple(world.ending(job, "retry") for job in world.jobs("w2"))))
+    assert isinstance(world.hostile(Requeue("w1"), world.rival), RequeueDone)
+    handed = world.hostile(HandBack(tuple(jobs)), world.rival)
+    assert handed == HandedBack(tuple(job.key for job in jobs))
+    world.wall += 10.0
+    assert isinstance(world.hostile(Promote(world.wall, 4, "rival", ("rival",), 1.0), world.rival), PromoteDone)
+    assert len(world.ledger.tasks) == count
+
+
+def test_hand_back_charges_no_attempt() -> None:
+    world = World(Random(3))
+    world.submit(spec(1))
+    world.assign("w1")
+    world.do(HandBack(tuple(world.jobs("w1"))))
+    (kv,) = world.listing(keys.READY)
+    assert kv.value == Marker(spec(1))
+
+
+def retries(world: World, dues: list[float]) -> None:
+    """Tasks that wait in later/ until these times."""
+    world.submit(*(spec(number) for number in range(len(dues))))
+    world.assign("w1")
+    jobs = world.jobs("w1")
+    endings = [world.ending(job, "retry")._replace(retry_at=due) for job, due in zip(jobs, dues, strict=True)]
+    world.do(Complete(1, "w1", tuple(endings)))
+
+
+@HOSTILE
+@given(RNG, st.lists(st.integers(990, 1010), min_size=1, max_size=12), st.integers(1, 5))
+def test_promote_takes_what_is_due_and_ours_whatever_others_own(rng: Random, dues: list[int], limit: int) -> None:
+    world = World(rng)
+    retries(world, [float(due) for due in sorted(dues)])
+    members = ("me", "other")
+    wall, steal_after_s = 1000.0, 3.0
+
+    def due(number: int, due_at: float) -> float:
+        return due_at if owner(task_id(number), members) == "me" else due_at + steal_after_s
+
+    expected = {task_id(n) for n, at in enumerate(sorted(dues)) if due(n, float(at)) <= wall}
+    waiting = [due(n, float(at)) for n, at in enumerate(sorted(dues)) if due(n, float(at)) > wall]
+    promoted: set[str] = set()
+    done = PromoteDone(0, wall)
+    for _ in range(30):
+        event = world.hostile(Promote(wall, limit, "me", members, steal_after_s), lambda: None)
+        assert isinstance(event, PromoteDone)
+        done = event
+        promoted = {kv.key.split("/")[-1] for kv in world.listing(keys.READY)}
+        if done.next_due_at is None or done.next_due_at > wall:
+            break
+    assert promoted == expected
+    assert (done.next_due_at is None) == (not waiting)
+    assert done.next_due_at is None or wall < done.next_due_at <= min(waiting)
+
+
+# --- reads and registration -------------------------------------------------------------------------------------
+
+
+@HOSTILE
+@given(RNG, st.lists(st.sampled_from(["a", "b", "c-d"]), max_size=12), st.integers(1, 5))
+def test_load_shows_the_first_of_every_queue(rng: Random, queues: list[str], limit: int) -> None:
+    world = World(rng)
+    world.submit(*(spec(number, queue=queue) for number, queue in enumerate(queues)))
+    loaded = world.hostile(Load(limit), lambda: None)
+    assert isinstance(loaded, Loaded)
+    assert {page.queue for page in loaded.ready} == set(queues)
+    assert len(loaded.ready) == len(set(queues))
+    for page in loaded.ready:
+        mine = [kv for kv in world.listing(keys.READY) if kv.key.startswith(keys.ready_queue(page.queue))]
+        assert list(page.kvs) == mine[: len(page.kvs)]
+        assert len(page.kvs) >= min(len(mine), 1)
+        assert page.more or len(page.kvs) == len(mine)
+    assert [kv.key for kv in loaded.workers] == ["worker/w1", "worker/w2"]
+
+
+@HOSTILE
+@given(RNG)
+def test_registration_is_one_record_under_a_live_lease(rng: Random) -> None:
+    world = World(rng)
+    done = world.hostile(Register(WorkerRecord("new", 2), 5.0), lambda: None)
+    assert isinstance(done, Registered)
+    kvs = [kv for kv in world.listing(keys.WORKER) if kv.key.startswith("worker/new")]
+    assert [(kv.key, kv.lease) for kv in kvs] == [(keys.worker(done.id), done.lease)]
+
+
+def test_a_refusal_that_no_retry_mends_becomes_an_event() -> None:
+    procedure = start(Register(WorkerRecord("new", 2), 5.0))
+    assert procedure is not None
+    assert isinstance(next(procedure), Grant)
+    with pytest.raises(StopIteration) as stop:
+        procedure.send(Refused(Reason.DENIED, "permission denied"))
+    assert stop.value.value == Failed("Register", "denied: permission denied")
+
+
+def test_a_lease_that_is_gone_before_the_record_is_written_is_taken_anew() -> None:
+    procedure = start(Register(WorkerRecord("new", 2), 5.0))
+    assert procedure is not None
+    next(procedure)
+    assert isinstance(procedure.send(Granted(1, 5.0)), Txn)
+    assert isinstance(procedure.send(Refused(Reason.LEASE_NOT_FOUND)), Grant)
