@@ -5,6 +5,7 @@ in a folder of runs. "About" in the source is read as within 10 %. Where the sou
 and ours (watches) disagree, the verdict is "holds only if", with the condition.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,16 +73,32 @@ class Runs:
         return node["value"] if isinstance(node, dict) else node
 
     def text(self, scenario: str, key: str, unit: str, world: str = "real") -> str:
-        """The figure for people, with its interval and n; "" where there is none. Unit "ms" converts from seconds."""
+        """The figure for people: three digits, unit, n, an interval where n >= 3; "" where there is none.
+
+        Unit "ms" converts from seconds. The interval of two values is wider than anything it could tell.
+        """
         node = self.figure(scenario, key, world)
         if not isinstance(node, dict) or node["value"] is None:
             return ""
-        scale, digits = (1000.0, 2) if unit == "ms" else (1.0, 1)
-        shown = [
-            None if node[part] is None else f"{node[part] * scale:.{digits}f}" for part in ("value", "low", "high")
-        ]
-        interval = f"{shown[1]} to {shown[2]}, " if shown[1] is not None else ""
-        return f"{shown[0]} {unit} ({interval}n = {node['n']})"
+        scale = 1000.0 if unit == "ms" else 1.0
+        shown = digits(node["value"] * scale) + (unit if unit.startswith("/") else f" {unit}")
+        if node["n"] < MIN_FOR_INTERVAL or node["low"] is None:
+            return f"{shown} (n = {node['n']})"
+        low, high = (digits(node[bound] * scale) for bound in ("low", "high"))
+        return f"{shown} ({low} to {high}, n = {node['n']})"
+
+
+MIN_FOR_INTERVAL = 3
+SIGNIFICANT = 3
+
+
+def digits(value: float) -> str:
+    """Three significant digits, with a thousands separator and a true minus sign: 0.0123, 29.7, 3,870."""
+    rounded = float(f"{value:.{SIGNIFICANT - 1}e}")
+    if rounded == 0:
+        return "0"
+    places = max(SIGNIFICANT - 1 - math.floor(math.log10(abs(rounded))), 0)
+    return f"{rounded:,.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +157,7 @@ def write(root: Path) -> Path:
 STEADY = "steady_throughput_per_s"
 POLLED = "scaling-poll-100-rate"
 WATCHED = {1: "scaling-1", 3: "scaling-3", 5: "scaling-5", 10: "scaling-10"}
-PER_SECOND = "tasks/s"
+PER_SECOND = "/s"
 
 
 def _about(value: float | None, expected: float) -> bool:
@@ -148,7 +165,13 @@ def _about(value: float | None, expected: float) -> bool:
 
 
 def _join(parts: Sequence[str]) -> str:
-    return "; ".join(part for part in parts if part)
+    """One after the other; an n that is the same for all of them is said once."""
+    shown = [part for part in parts if part]
+    tails = {part[part.rfind(" (n = ") :] if " (n = " in part else "" for part in shown}
+    if len(shown) > 1 and len(tails) == 1:
+        tail = tails.pop()
+        shown = [*(part.removesuffix(tail) for part in shown[:-1]), shown[-1]]
+    return "; ".join(shown)
 
 
 def _both_modes(runs: Runs, workers: Sequence[int]) -> bool | str:
@@ -158,25 +181,30 @@ def _both_modes(runs: Runs, workers: Sequence[int]) -> bool | str:
     poll = polled is None or _about(polled, SLOTS_PER_WORKER * 3)
     if watch and not poll:
         return (
-            "tasks are dispatched by watch, or end before a pull: with pulls at fixed 0.5 s ticks a task of 1 s "
-            "misses its tick and holds its slot for 1.5 s"
+            "dispatch is by watch, or tasks end just before a pull: with pulls every 0.5 s at a fixed rate, a task of "
+            "1 s misses its tick and holds its slot for 1.5 s"
         )
     return watch
 
 
 def _throughputs(runs: Runs, workers: Sequence[int], world: str) -> str:
-    parts = []
-    for count in workers:
-        text = runs.text(WATCHED[count], STEADY, PER_SECOND, world)
-        parts.append(f"{count} x 10 by watch: {text}" if text else "")
+    """By watch for each number of workers, and what polling makes of the same tasks."""
+    found = [runs.text(WATCHED[count], STEADY, PER_SECOND, world) for count in workers]
+    if len(found) == 1:
+        watch = found[0]
+    else:
+        values = [runs.value(WATCHED[count], STEADY, world) for count in workers]
+        counts = [_n(runs.figure(WATCHED[count], STEADY, world)) for count in workers]
+        shown = [digits(value) for value in values if value is not None]
+        n = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} or {max(counts)}"
+        watch = f"{' / '.join(shown)}/s (n = {n})" if shown else ""
     polled = runs.text(POLLED, STEADY, PER_SECOND, world)
-    others = []
-    for scenario, what in (("scaling-poll-095-rate", "0.95 s tasks"), ("scaling-poll-100-delay", "fixed delay")):
-        value = runs.value(scenario, STEADY, world)
-        others.append(f"{what}: {value:.1f}" if value is not None else "")
-    more = f" [{_join(others)}]" if any(others) else ""
-    parts.append(f"3 x 10 by polling: {polled}{more}" if polled else "")
-    return _join(parts)
+    where = "" if list(workers) == [3] else ", 3 workers"
+    return _join([f"watch {watch}" if watch else "", f"poll, fixed rate{where} {polled}" if polled else ""])
+
+
+def _n(figure: dict[str, Any] | int | None) -> int:
+    return int(figure["n"]) if isinstance(figure, dict) else 0
 
 
 def _scaling(workers: Sequence[int], extra: Callable[[Runs, str], str]) -> Rule:
@@ -193,15 +221,12 @@ def _scaling(workers: Sequence[int], extra: Callable[[Runs, str], str]) -> Rule:
 
 def _task_latency(runs: Runs, world: str) -> str:
     text = runs.text("latency-poll", "latency_s.overhead.mean", "ms", world)
-    return f"mean latency beyond execution, unqueued, by polling: {text}" if text else ""
+    return f"latency beyond execution, poll, mean {text}" if text else ""
 
 
 def _assignment_latency(runs: Runs, world: str) -> str:
-    parts = []
-    for scenario, mode in (("latency-poll", "polling"), ("latency-watch", "watch")):
-        text = runs.text(scenario, "latency_s.ready_wait.mean", "ms", world)
-        parts.append(f"mean wait for an assignment by {mode}: {text}" if text else "")
-    return _join(parts)
+    text = runs.text("latency-poll", "latency_s.ready_wait.mean", "ms", world)
+    return f"wait for an assignment, poll, mean {text}" if text else ""
 
 
 def _call(stage: str) -> Rule:
@@ -230,10 +255,7 @@ def _poll_wait(stage: str, interval_s: float) -> Rule:
         p95 = runs.value("latency-poll", f"latency_s.{stage}.p95")
         if p95 is None:
             return Finding(NOT_RUN)
-        watch = runs.text("latency-watch", f"latency_s.{stage}.p50", "ms")
-        measured, predicted = _quantiles(runs, "latency-poll", stage)
-        measured = _join([f"by polling {measured}", f"by watch p50 {watch}" if watch else ""])
-        return judge(p95 <= interval_s + POLL_SLACK_S, measured, predicted)
+        return judge(p95 <= interval_s + POLL_SLACK_S, *_quantiles(runs, "latency-poll", stage))
 
     return rule
 
@@ -246,29 +268,30 @@ def _overhead(runs: Runs) -> Finding:
     texts = []
     for world in ("real", "sim"):
         pairs = [(mode, runs.text(f"latency-{mode}", key, "ms", world)) for mode in ("poll", "watch")]
-        texts.append(_join([f"mean by {mode} {text}" if text else "" for mode, text in pairs]))
+        texts.append(_join([f"{mode}, mean {text}" if text else "" for mode, text in pairs]))
     if not 0.1 <= poll <= 1.0:
         return judge(False, *texts)  # noqa: FBT003
     faster = watch is not None and watch < 0.1
-    return judge("tasks wait for polls; by watch it is far less" if faster else True, *texts)
+    return judge("tasks wait for polls; by watch it is under 0.1 s" if faster else True, *texts)
+
+
+BURSTS = ("burst", "burst-short")
 
 
 def _burst(runs: Runs) -> Finding:
-    submitted, completed, lost = (runs.value("burst", key) for key in ("submitted", "completed", "lost"))
-    span = runs.figure("burst", "makespan_s")
-    if submitted is None or completed is None or not isinstance(span, dict):
-        return Finding(NOT_RUN)
-
-    def text(world: str) -> str:
-        makespan = runs.text("burst", "makespan_s", "s", world)
-        short = runs.text("burst-short", "throughput_per_s", PER_SECOND, world)
-        return _join(
-            [f"drained in {makespan}" if makespan else "", f"tasks without duration: {short}" if short else ""]
-        )
-
-    each = round(submitted / span["n"]) if span["n"] else 0
-    measured = f"{completed:.0f} of {submitted:.0f} completed ({each} at once), {lost:.0f} lost; {text('real')}"
-    return judge(completed == submitted and lost == 0, measured, text("sim"))
+    ended, texts, predicted = [], [], []
+    for name in BURSTS:
+        submitted, completed, lost = (runs.value(name, key) for key in ("submitted", "completed", "lost"))
+        span = runs.figure(name, "makespan_s")
+        if submitted is None or completed is None or not isinstance(span, dict) or not span["n"]:
+            continue
+        ended.append(completed == submitted and lost == 0)
+        at_once = f"{round(submitted / span['n']):,} at once"
+        bad = "" if ended[-1] else f"{submitted - completed:,.0f} not completed, {lost:,.0f} lost"
+        texts.append(f"{at_once}: {bad or 'all done'} in {runs.text(name, 'makespan_s', 's')}")
+        model = runs.text(name, "makespan_s", "s", "sim")
+        predicted.append(f"{at_once}: {model}" if model else "")
+    return judge(all(ended), _join(texts), _join(predicted)) if ended else Finding(NOT_RUN)
 
 
 RULES: dict[str, Rule] = {

@@ -59,14 +59,13 @@ def test_good_runs_hold_and_name_their_evidence(tmp_path: Path) -> None:
     assert {one for one, each in got.items() if each.verdict == "holds"} == {"LAT-1", "LAT-2", "LAT-4", "BUR-1"}
     for one in ("THR-1", "THR-2", "SCA-1"):
         assert got[one].verdict == "holds only if"
-        assert got[one].condition.startswith("tasks are dispatched by watch")
+        assert got[one].condition.startswith("dispatch is by watch")
     assert got["LAT-5"].condition.startswith("tasks wait for polls")
     assert got["LAT-3"].condition.startswith("the typical task is meant")
-    assert got["BUR-1"].measured.startswith(
-        "2000 of 2000 completed (1000 at once), 0 lost; drained in 3.0 s (3.0 to 3.0"
-    )
+    assert got["BUR-1"].measured == "1,000 at once: all done in 3.00 s (n = 2)"
     assert got["SCA-1"].evidence == ["scaling-1", "scaling-3", "scaling-5", "scaling-10", "scaling-poll-100-rate"]
-    assert "99.0 tasks/s (98.0 to 100.0, n = 2)" in got["SCA-1"].measured
+    assert got["SCA-1"].measured == ("watch 9.90 / 29.7 / 49.5 / 99.0/s; poll, fixed rate, 3 workers 20.0/s (n = 2)")
+    assert got["LAT-2"].measured == "p50 50.0 ms; p95 75.0 ms (n = 2)"
     assert got["SCA-1"].predicted == got["SCA-1"].measured
 
 
@@ -100,3 +99,17 @@ def test_claims_file_is_written_beside_the_runs(tmp_path: Path) -> None:
     written = json.loads(claims.write(tmp_path).read_text())
     assert [row["id"] for row in written] == [claim.id for claim in claims.load()]
     assert set(written[0]) == {"id", "section", "claim", "measured", "predicted", "verdict", "condition", "evidence"}
+
+
+def test_an_interval_is_shown_from_three_repetitions_on(tmp_path: Path) -> None:
+    good(tmp_path)
+    run(tmp_path, "scaling-1", steady_throughput_per_s=fig(9.9) | {"n": 3})
+    assert verdicts(tmp_path)["THR-1"].measured.startswith("watch 9.90/s (9.80 to 10.0, n = 3); poll")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0"), (9.9951, "10.0"), (0.01234, "0.0123"), (3873.1, "3,870"), (-2.5, "\N{MINUS SIGN}2.50")],
+)
+def test_claims_show_three_digits(value: float, text: str) -> None:
+    assert claims.digits(value) == text
