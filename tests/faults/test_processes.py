@@ -147,8 +147,10 @@ def test_stopped_worker_comes_back_too_late(server: EmbeddedEtcd, namespace: str
     until(lambda: bool(world.cluster.ids("worker-1")), "the worker to register again")
     assert world.cluster.ids("worker-1") != [victim]
     world.finish()
-    assert {world.ledger.outcomes[task_id].worker for task_id in held} != {victim}
-    assert all(world.ledger.outcomes[task_id].losses == 1 for task_id in held)
+    # What it had sent just before the signal may have arrived after we looked: that counts, and nothing of it is late.
+    outcomes = [world.ledger.outcomes[task_id] for task_id in held]
+    assert {outcome.worker == victim for outcome in outcomes} >= {False}
+    assert all((outcome.losses == 0) == (outcome.worker == victim) for outcome in outcomes)
 
 
 def test_drain_hands_back_what_waits(server: EmbeddedEtcd, namespace: str, stack: ExitStack) -> None:
