@@ -67,6 +67,7 @@ class Components:
         self._common = ("--etcd-endpoints", endpoints, "--namespace", namespace)
         self._config = ("--config", str(config), "--trace-dir", str(self.trace_dir))
         self._pids: dict[str, int] = {}
+        self._kept: set[str] = set()
         self.names = [f"scheduler-{number + 1}" for number in range(topology.schedulers)]
         self.names += [f"worker-{number + 1}" for number in range(topology.workers)]
 
@@ -99,6 +100,20 @@ class Components:
         environment = {**os.environ, "PYTHONPATH": path}
         request = {"start": name, "argv": argv, "log": str(self.directory / f"{name}.log"), "env": environment}
         self._pids[name] = self._supervisor.ask(request)["pid"]
+
+    def start_again(self, name: str) -> None:
+        """Start a component that was ended, and from then on whenever it fails, as an init system would.
+
+        A scheduler that finds no etcd says so and ends: starting it again is the business of what runs it.
+        """
+        self._kept.add(name)
+        self.start(name)
+
+    def keep(self) -> None:
+        """Start those again that were started again and have failed since."""
+        for name in sorted(self._kept):
+            if self._supervisor.ask({"poll": name})["exit"]:
+                self.start(name)
 
     def drain(self) -> None:
         """Ask all to end, and wait a moment: what they learned last reaches their spools."""

@@ -12,6 +12,9 @@ from experiments.world import ExperimentError
 
 Action = Callable[[], None]
 
+KEEP_INTERVAL_S = 0.2
+"""How soon a component that was started again and has failed is started once more; a service manager waits as long."""
+
 
 def check(scenario: Scenario, *, own_etcd: bool) -> None:
     """Raises ExperimentError for a fault that cannot be made here."""
@@ -23,11 +26,12 @@ def check(scenario: Scenario, *, own_etcd: bool) -> None:
 
 
 class Saboteur:
-    """Applies faults in a thread of its own. Leaving it waits for the mending that is still due."""
+    """Applies faults in a thread of its own, and keeps what it started again alive."""
 
     def __init__(self, faults: tuple[Fault, ...], components: Components, etcd: EmbeddedEtcd | None) -> None:
         plan = [step for fault in faults for step in _plan(fault, components, etcd)]
         self._plan = sorted(plan, key=lambda step: step[0])
+        self._components = components
         self._stop = threading.Event()
         self._error: Exception | None = None
         self._start = 0.0
@@ -49,14 +53,17 @@ class Saboteur:
             raise ExperimentError(f"a fault could not be made: {self._error}") from self._error
 
     def _run(self) -> None:
-        for at_s, act in self._plan:
-            if self._stop.wait(max(self._start + at_s - time.monotonic(), 0.0)):
-                return
-            try:
+        try:
+            for at_s, act in self._plan:
+                while (left_s := self._start + at_s - time.monotonic()) > 0:
+                    if self._stop.wait(min(left_s, KEEP_INTERVAL_S)):
+                        return
+                    self._components.keep()
                 act()
-            except Exception as error:  # noqa: BLE001 - told to the main thread
-                self._error = error
-                return
+            while not self._stop.wait(KEEP_INTERVAL_S):
+                self._components.keep()
+        except Exception as error:  # noqa: BLE001 - told to the main thread
+            self._error = error
 
 
 def _plan(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) -> list[tuple[float, Action]]:
@@ -69,7 +76,7 @@ def _plan(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) -> li
 
 def _actions(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) -> tuple[Action, Action | None]:
     name = fault.target
-    again: Action = lambda: components.start(name)  # noqa: E731 - used in four cases
+    again: Action = lambda: components.start_again(name)  # noqa: E731 - used in three cases
     match fault.kind:
         case "worker_kill":
             return lambda: components.signal_worker(name, signal.SIGKILL), None

@@ -3,13 +3,14 @@
 The load is open: what is due is submitted, however far behind the system is, and latency counts from the time that was
 intended. (Closed load, on request, keeps a number of tasks in flight instead.)
 
-    python -m experiments.load '{"scenario": "run/scenario.toml", "repetition": 0, "endpoints": ..., ...}'
+    python -m experiments.load '{"scenario": {...}, "repetition": 0, "endpoints": ..., ...}'
 
 It says {"ready": true} when it is connected; {"start": s} on standard input starts it at that monotonic second. Then it
 says {"submitted": n, "pending": n} now and then, and at the end {"unfinished": n}. When its input ends it stops.
 """
 
 import os
+import select
 import sys
 import threading
 import time
@@ -24,7 +25,8 @@ import numpy as np
 from core.client import Client
 from core.etcd.errors import EtcdUnreachable, EtcdUnsupported
 from core.model import TaskSpec
-from experiments import scenario, workload
+from experiments import workload
+from experiments.schema import Scenario
 
 POLL_S = 0.02
 SAY_EVERY_S = 0.5
@@ -34,7 +36,7 @@ NAME = "client-1"
 class Job(msgspec.Struct, frozen=True):
     """What to submit, and where."""
 
-    scenario: str
+    scenario: Scenario
     repetition: int
     endpoints: str
     namespace: str
@@ -45,8 +47,10 @@ class Job(msgspec.Struct, frozen=True):
 
 def main(argument: str) -> int:
     job = msgspec.json.decode(argument, type=Job)
-    load = workload.draw(scenario.load(job.scenario), job.repetition)
+    load = workload.draw(job.scenario, job.repetition)
     specs = load.specs(time.time())
+    if select.select([sys.stdin], [], [], 0)[0]:  # nobody speaks to us before we are ready: the runner is gone
+        return 1
     try:
         client = Client(job.endpoints, namespace=job.namespace, trace_dir=Path(job.trace_dir), name=NAME)
     except (ValueError, EtcdUnreachable, EtcdUnsupported) as error:

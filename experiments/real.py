@@ -7,11 +7,9 @@ import secrets
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,7 +23,7 @@ from core.etcd.errors import EtcdUnreachable, EtcdUnsupported
 from core.etcd.store import EtcdStore
 from core.kv.requests import Delete, Put, Txn
 from core.model import SchedulerRecord
-from experiments import aftermath, environment, faults, load, scenario, trace
+from experiments import aftermath, environment, faults, load, trace
 from experiments.components import ROOT, Components
 from experiments.sampling import Sampler
 from experiments.schema import Scenario
@@ -171,13 +169,12 @@ class LoadProcess:
     def __init__(
         self, one: Scenario, workload: Workload, endpoints: str, namespace: str, components: Components
     ) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="tandem-load-")
         slots = one.topology.workers * one.topology.slots
         last_s = float(np.nan_to_num(workload.intended_s).max())
         work_s = float(workload.service_s.sum()) / slots
         mended_s = max((fault.at_s + (fault.duration_s or 0.0) for fault in one.faults), default=0.0)
         job = load.Job(
-            scenario=str(scenario.write(one, Path(self._folder.name))),
+            scenario=one,
             repetition=workload.repetition,
             endpoints=endpoints,
             namespace=namespace,
@@ -255,7 +252,6 @@ class LoadProcess:
         self._listener.join()
         self._process.stdin.close()
         self._process.stdout.close()
-        self._folder.cleanup()
 
 
 def _process(pid: int) -> list[psutil.Process]:
