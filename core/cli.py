@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from core.runtime.component import Options
+    from core.runtime.process import Options
     from core.settings import Config
 
 USAGE_ERROR = 2
@@ -50,17 +50,21 @@ DEFAULT_NAMESPACE = "/tandem/"
 @contextmanager
 def _clear_errors() -> Iterator[None]:
     """A user's mistake ends in one sentence and an exit code."""
-    from core.etcd.binary import EtcdServerError  # noqa: PLC0415
-    from core.etcd.errors import EtcdUnreachable, EtcdUnsupported  # noqa: PLC0415
-
     try:
         yield
-    except (EtcdUnreachable, EtcdUnsupported, EtcdServerError) as error:
-        _fail(str(error), UNREACHABLE)
     except ValueError as error:
         _fail(str(error), USAGE_ERROR)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        from core.etcd.binary import EtcdServerError  # noqa: PLC0415
+        from core.etcd.errors import EtcdUnreachable, EtcdUnsupported  # noqa: PLC0415
+
+        if not isinstance(error, EtcdUnreachable | EtcdUnsupported | EtcdServerError):
+            raise
+        _fail(str(error), UNREACHABLE)
 
 
 def _fail(text: str, code: int) -> None:
@@ -69,9 +73,11 @@ def _fail(text: str, code: int) -> None:
 
 
 def _endpoints(given: str | None) -> str:
+    if given:
+        return given
     from core.commands.up import running_endpoints  # noqa: PLC0415
 
-    return given or running_endpoints() or "127.0.0.1:2379"
+    return running_endpoints() or "127.0.0.1:2379"
 
 
 def _config(path: Path | None) -> "Config":
@@ -119,7 +125,7 @@ def scheduler(
 ) -> None:
     """Run a scheduler. Run as many as you like: they share the work, and none is the leader."""
     from core.kv.keys import check_name  # noqa: PLC0415
-    from core.runtime.component import HOST, Options, set_up_logging  # noqa: PLC0415
+    from core.runtime.process import HOST, Options, set_up_logging  # noqa: PLC0415
     from core.scheduler import run_scheduler  # noqa: PLC0415
 
     with _clear_errors():
@@ -159,8 +165,7 @@ def worker(
     """
     import msgspec  # noqa: PLC0415
 
-    from core.runtime.component import HOST, Options, set_up_logging  # noqa: PLC0415
-    from core.worker import check_names, gather_handlers, run_worker  # noqa: PLC0415
+    from core.runtime.process import HOST, Options, set_up_logging  # noqa: PLC0415
 
     with _clear_errors():
         settings = _config(config).worker
@@ -175,12 +180,15 @@ def worker(
             trace_dir=trace_dir,
             record_file=record_file,
         )
+        if nanny_fd is None:
+            set_up_logging(options.name, verbose=verbose)
+            raise typer.Exit(_nanny(options, leash_fd))
+        from core.worker import check_names, gather_handlers, run_worker  # noqa: PLC0415
+
         found = gather_handlers(handlers)
         check_names(options.name, settings.queues)
         set_up_logging(options.name, verbose=verbose)
-        if nanny_fd is not None:
-            raise typer.Exit(run_worker(options, settings, found, nanny_fd))
-        raise typer.Exit(_nanny(options, leash_fd))
+        raise typer.Exit(run_worker(options, settings, found, nanny_fd))
 
 
 def _nanny(options: "Options", leash: int | None) -> int:

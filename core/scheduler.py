@@ -8,8 +8,9 @@ from core.machine.replay import Recording, header
 from core.machine.scheduler import SchedulerMachine
 from core.model import SchedulerRecord
 from core.runtime.clock import now
-from core.runtime.component import HOST, PID, Options, run_component
+from core.runtime.component import run_component
 from core.runtime.driver import Inbox
+from core.runtime.process import HOST, PID, Options
 from core.settings import SchedulerSettings
 
 

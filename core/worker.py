@@ -16,9 +16,10 @@ from core.machine.replay import Recording, header
 from core.machine.worker import WorkerMachine
 from core.model import WorkerRecord
 from core.runtime.builtin import builtin
-from core.runtime.component import HOST, PID, Options, run_component
+from core.runtime.component import run_component
 from core.runtime.driver import Inbox
 from core.runtime.executor import Executor
+from core.runtime.process import HOST, PID, Options
 from core.scheduler import tasks_per_txn
 from core.settings import WorkerSettings
 

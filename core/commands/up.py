@@ -18,9 +18,7 @@ import psutil
 from rich.console import Console
 
 from core.etcd.embedded import EmbeddedEtcd
-from core.etcd.store import EtcdStore
 from core.settings import load_config
-from core.worker import gather_handlers
 
 STOP_TIMEOUT_S = 40.0
 """The workers' drain limit of 30 s, and some."""
@@ -46,6 +44,8 @@ def run_up(plan: Plan) -> int:
     """
     if plan.config is not None:
         load_config(plan.config)
+    from core.worker import gather_handlers  # noqa: PLC0415
+
     gather_handlers(plan.app)
     if plan.endpoints is not None:
         _check_etcd(plan.endpoints)
@@ -86,6 +86,8 @@ def run_up(plan: Plan) -> int:
 
 
 def _check_etcd(endpoints: str) -> None:
+    from core.etcd.store import EtcdStore  # noqa: PLC0415
+
     store = EtcdStore(endpoints)
     try:
         store.check()

@@ -2,6 +2,8 @@
 
 So the tasks of a crashed worker are requeued within a second instead of after a lease TTL. The TTL remains for what a
 nanny cannot see: a host that dies, a network that parts, a process that hangs.
+
+It stays small and starts the worker at once: the etcd client is imported when a worker has crashed (0.3 s).
 """
 
 import contextlib
@@ -14,9 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from core.etcd.store import EtcdStore
-from core.kv.requests import Revoke
-from core.runtime.component import hold_leash
+from core.runtime.process import hold_leash
 
 log = logging.getLogger("tandem")
 
@@ -42,7 +42,7 @@ class Nanny:
     ) -> None:
         self._command = command
         self._leash = leash
-        self._store = EtcdStore(endpoints, namespace, REVOKE_TIMEOUT_S)
+        self._endpoints, self._namespace = endpoints, namespace
         self._child: subprocess.Popen[bytes] | None = None
         self._ending = threading.Event()
 
@@ -59,8 +59,7 @@ class Nanny:
             registered = registered or bool(leases)
             if code in (0, USAGE_ERROR) or (code == UNREACHABLE and not registered):
                 break
-            for lease in leases:
-                self._store.call(Revoke(lease))  # also of a worker that was killed while it drained
+            self._revoke(leases)  # also of a worker that was killed while it drained
             if self._ending.is_set():
                 break
             revoked = "lease revoked, " if leases else ""
@@ -70,8 +69,18 @@ class Nanny:
             if self._ending.wait(pause_s):
                 break
             pause_s = min(2 * pause_s, RESTART_MAX_S)
-        self._store.close()
         return 0 if self._ending.is_set() and code == -signal.SIGTERM else code  # ended before it could listen
+
+    def _revoke(self, leases: Sequence[int]) -> None:
+        if not leases:
+            return
+        from core.etcd.store import EtcdStore  # noqa: PLC0415
+        from core.kv.requests import Revoke  # noqa: PLC0415
+
+        store = EtcdStore(self._endpoints, self._namespace, REVOKE_TIMEOUT_S)
+        for lease in leases:
+            store.call(Revoke(lease))
+        store.close()
 
     def _live(self) -> tuple[int, list[int]]:
         """One life of the worker: its exit code, and the leases it told us of."""

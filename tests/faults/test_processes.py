@@ -166,6 +166,7 @@ def test_drain_hands_back_what_waits(server: EmbeddedEtcd, namespace: str, stack
     assert {(o.attempt, o.losses) for o in world.ledger.outcomes.values()} == {(1, 0)}
 
 
+@pytest.mark.slow_faults
 def test_drain_limit_hands_back_what_runs(server: EmbeddedEtcd, namespace: str, stack: ExitStack) -> None:
     """A task that outlasts the limit is handed back, too; its result does not count, and the next worker's does."""
     settings = WorkerSettings(lease_ttl_s=2.0, slots=2, drain_limit_s=0.2)
@@ -181,6 +182,7 @@ def test_drain_limit_hands_back_what_runs(server: EmbeddedEtcd, namespace: str, 
     assert {(o.attempt, o.losses) for o in world.ledger.outcomes.values()} == {(1, 0)}
 
 
+@pytest.mark.slow_faults
 def test_drain_without_etcd_ends(durable_server: Server, namespace: str, stack: ExitStack) -> None:
     """A worker that cannot hand back, because etcd is gone, ends all the same: its lease will run out."""
     etcd = stack.enter_context(EmbeddedEtcd(server=durable_server))
@@ -199,6 +201,7 @@ def test_drain_without_etcd_ends(durable_server: Server, namespace: str, stack: 
     assert world.cluster.processes["scheduler-1"].wait(20) == 0
 
 
+@pytest.mark.slow_faults
 def test_worker_whose_nanny_dies_drains(server: EmbeddedEtcd, namespace: str, stack: ExitStack) -> None:
     """Nobody would look after it: it ends by itself, and nothing is lost."""
     world = build(stack, server, namespace, "scheduler-1", "worker-1", "worker-2")
@@ -211,6 +214,7 @@ def test_worker_whose_nanny_dies_drains(server: EmbeddedEtcd, namespace: str, st
     assert world.losses() == 0
 
 
+@pytest.mark.slow_faults
 def test_poison_task_is_buried(server: EmbeddedEtcd, namespace: str, stack: ExitStack) -> None:
     """A task that kills its worker each time ends up dead, and the tasks beside it succeed."""
     cluster = Cluster(

@@ -79,7 +79,7 @@ def test_old_etcd(old_etcd: str) -> None:
 
 MISTAKES = [
     (("status", "--etcd-endpoints", "host:99999"), "'99999' is not a port from 1 to 65535"),
-    (("worker", "--etcd-endpoints", ":2379"), "'' is not a host name or address"),
+    (("scheduler", "--etcd-endpoints", ":2379"), "'' is not a host name or address"),
     (("status", "--namespace", "x"), "namespace 'x' must start with '/'"),
     (("submit", "--payload", "{"), "--payload is not JSON"),
     (("submit", "--queue", "a/b"), "queue 'a/b' is not a valid name"),
@@ -116,6 +116,8 @@ def test_mistakes(arguments: tuple[str, ...], words: str, folder: Path, monkeypa
     monkeypatch.setattr(sys, "path", [*sys.path])
     if arguments[0] != "up" and "--etcd-endpoints" not in arguments:
         arguments = (*arguments, "--etcd-endpoints", NOWHERE)
+    if arguments[0] == "worker":
+        arguments = (*arguments, "--nanny-fd", "0")  # as its nanny calls it
     assert words in sentence(*arguments, code=2)
 
 
@@ -161,7 +163,7 @@ def untouched(cluster: Cluster, garbage: dict[bytes, bytes]) -> None:
         assert [(kv.value, kv.version) for kv in found] == [(value, 1)], key
 
 
-@pytest.mark.parametrize("dispatch", ["watch", "poll"])
+@pytest.mark.parametrize("dispatch", ["watch", pytest.param("poll", marks=pytest.mark.slow_faults)])
 def test_garbage_under_the_namespace(etcd: EmbeddedEtcd, namespace: str, dispatch: str) -> None:
     """Before the start and while everything runs: it is named and left alone, and all tasks complete."""
     worker = WorkerSettings(lease_ttl_s=2.0, slots=2, dispatch=dispatch, poll_interval_s=0.1)  # type: ignore[arg-type]
