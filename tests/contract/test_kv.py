@@ -1,4 +1,4 @@
-"""What Tandem relies on in etcd, run against the model in memory and against a real server."""
+"""What Tandem relies on in etcd, run against the model in memory, the simulated server and a real one."""
 
 from collections.abc import Iterator
 
@@ -26,15 +26,18 @@ from core.kv.requests import (
     present,
     unchanged,
 )
-from tests.contract.worlds import EtcdWorld, MemoryWorld, World, record
+from tests.contract.worlds import EtcdWorld, MemoryWorld, StationWorld, World, record
 
 ONE, TWO = record(1), record(2)
 
 
-@pytest.fixture(params=["memory", "etcd"])
+@pytest.fixture(params=["memory", "station", "etcd"])
 def world(request: pytest.FixtureRequest, namespace: str) -> Iterator[World]:
     if request.param == "memory":
         yield MemoryWorld()
+        return
+    if request.param == "station":
+        yield StationWorld()
         return
     etcd: EmbeddedEtcd = request.getfixturevalue("etcd")
     real = EtcdWorld(",".join(etcd.endpoints), namespace)

@@ -2,9 +2,11 @@
 
 import queue
 import threading
+from collections.abc import Callable
 from typing import Protocol
 
 from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
+from simpy import Environment
 
 from core.etcd.lease import KeepAlive
 from core.etcd.store import EtcdStore
@@ -13,6 +15,11 @@ from core.kv.memory import MemoryKv
 from core.kv.requests import Change, EtcdRequest, Refused, Response
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch, WatchLost
 from core.model import Marker, TaskSpec
+from sim.etcd import EtcdStation
+from sim.host import Host, Process
+from sim.link import Link
+from sim.parameters import Values
+from sim.streams import Stream
 
 TIMEOUT_S = 10.0
 
@@ -87,6 +94,71 @@ class MemoryWorld:
     def pass_lease_time(self, lease: int, ttl_s: float) -> None:
         self._now_s += ttl_s
         assert lease in self.kv.expire(self._now_s)
+
+
+class StationWorld:
+    """The simulated server, reached over a simulated connection."""
+
+    STEP_S = 0.1
+
+    def __init__(self) -> None:
+        values = Values()
+        self.max_operations = values.max_operations
+        self.kernel = Environment()
+        host = Host(self.kernel, 2)
+        self.station = EtcdStation(self.kernel, host, values, Stream(1, "fsync"), Stream(1, "kill"))
+        self._changes: dict[str, list[Change]] = {}
+        self._lost: set[str] = set()
+        self._leases: list[Message] = []
+        self.link = Link(self.kernel, self.station, Process(host, "one"), values, Stream(1, "net"), self._take)
+
+    def _take(self, event: Message) -> None:
+        match event:
+            case Changes(name, changes):
+                self._changes[name] += changes
+            case WatchLost(name):
+                self._lost.add(name)
+            case other:
+                self._leases.append(other)
+
+    def _until(self, done: Callable[[], bool], limit_s: float = TIMEOUT_S) -> None:
+        end = self.kernel.now + limit_s
+        while not done() and self.kernel.now < end:
+            self.kernel.run(until=self.kernel.now + self.STEP_S)
+        assert done()
+
+    def call(self, request: EtcdRequest) -> Response:
+        answers: list[Response] = []
+        self.link.send(request, answers.append)
+        self._until(lambda: bool(answers))
+        return answers[0]
+
+    def watch(self, name: str, key: str, end: str, revision: int, *, puts: bool = True, deletes: bool = True) -> None:
+        self._changes[name] = []
+        self.link.watch(Watch(name, key, end, revision, puts, deletes))
+        self.kernel.run(until=self.kernel.now + self.STEP_S)  # "from now on" means from when it has arrived
+
+    def unwatch(self, name: str) -> None:
+        self.link.unwatch(name)
+
+    def collect(self, name: str, count: int) -> list[Change] | None:
+        self._until(lambda: name in self._lost or len(self._changes[name]) >= count)
+        self.kernel.run(until=self.kernel.now + self.STEP_S)
+        return None if name in self._lost else list(self._changes[name])
+
+    def keep_alive(self, lease: int) -> float:
+        self._leases.clear()
+        self.link.keep_alive(lease, 2.0)
+        self._until(lambda: bool(self._leases))
+        self.link.let_go(lease)
+        return 2.0 if isinstance(self._leases[0], LeaseRenewed) else 0.0
+
+    def compact(self, revision: int) -> None:
+        self.station.kv.compact(revision)
+
+    def pass_lease_time(self, lease: int, ttl_s: float) -> None:
+        self.kernel.run(until=self.kernel.now + ttl_s + 1.0)
+        assert not self.station.kv.keep_alive(lease, self.kernel.now)
 
 
 class EtcdWorld:
