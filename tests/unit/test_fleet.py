@@ -1,0 +1,124 @@
+"""Who takes the next task, and how much each worker may hold."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.machine.fleet import Fleet
+from core.machine.messages import Now
+from core.model import WorkerRecord
+
+T0 = Now(0.0, 0.0)
+ECHO = ("default", "echo")
+
+
+def fleet(*, parts: int = 1, max_buffer: int = 256, polling: bool = False) -> Fleet:
+    return Fleet(lambda credit, _: credit // parts, max_buffer=max_buffer, polling=polling)
+
+
+def record(slots: int = 2, queues: tuple[str, ...] = (), types: tuple[str, ...] = ("echo",)) -> WorkerRecord:
+    return WorkerRecord("w", slots, queues, types)
+
+
+def test_the_least_loaded_takes_the_next_and_ties_go_by_id() -> None:
+    some = fleet()
+    some.put("b", record(2), T0)
+    some.put("a", record(2), T0)
+    some.put("c", record(8), T0)
+    order = []
+    for number in range(12):
+        worker = some.pick(ECHO, deep=False)
+        assert worker is not None
+        order.append(worker)
+        some.hold(worker, f"t{number}", T0)
+        some.validate()
+    assert "".join(order) == "abcccc" + "abcccc"  # 1 of 2 is as much as 4 of 8
+    assert some.pick(ECHO, deep=True) is None
+    some.release("a", ["t0"], T0, completed=False)
+    assert some.pick(ECHO, deep=False) == "a"
+
+
+def test_a_task_goes_to_whom_serves_its_queue_and_type() -> None:
+    some = fleet()
+    some.put("any", record(types=("echo", "gpu")), T0)
+    some.put("mail", record(queues=("mail",)), T0)
+    assert some.pick(("mail", "gpu"), deep=False) == "any"
+    some.hold("any", "t1", T0)
+    assert some.pick(("mail", "echo"), deep=False) == "mail"
+    assert some.pick(ECHO, deep=False) == "any"
+    assert not some.serves(("default", "tpu"))
+    some.remove("any")
+    assert not some.serves(ECHO)
+    assert some.pick(ECHO, deep=False) is None
+
+
+def test_a_draining_worker_takes_nothing_and_serves_nothing() -> None:
+    some = fleet()
+    some.put("a", record(), T0)
+    some.put("a", WorkerRecord("w", 2, (), ("echo",), draining=True), T0)
+    assert some.pick(ECHO, deep=True) is None
+    assert not some.serves(ECHO)
+    assert some.room == 0
+
+
+def busy(some: Fleet, service_s: float, txn_s: float) -> None:
+    """Let worker `a` (2 slots) show its service time."""
+    some.assigned(txn_s)
+    mono = 0.0
+    for number in range(50):
+        some.hold("a", f"x{number}", Now(mono, 0.0))
+        mono += service_s
+        some.release("a", [f"x{number}"], Now(mono, 0.0), completed=True)
+
+
+@pytest.mark.parametrize(("service_s", "room"), [(1.0, 2), (0.001, 14)])
+def test_short_tasks_get_a_buffer_long_ones_none(service_s: float, room: int) -> None:
+    some = fleet()
+    some.put("a", record(2), T0)
+    busy(some, service_s, 0.002)
+    assert some.room == room
+
+
+def test_a_buffer_fills_from_a_deep_backlog_only() -> None:
+    for parts in (1, 2):  # alone, and as one of two schedulers
+        some = fleet(parts=parts)
+        some.put("a", record(4), T0)
+        busy(some, 0.001, 0.002)
+        for number in range(4 // parts):
+            assert some.pick(ECHO, deep=False) == "a"
+            some.hold("a", f"t{number}", T0)
+        assert some.pick(ECHO, deep=False) is None
+        assert some.pick(ECHO, deep=True) == "a"
+
+
+def test_without_a_buffer_nothing_beyond_the_slots() -> None:
+    some = fleet(max_buffer=0)
+    some.put("a", record(2), T0)
+    busy(some, 0.0001, 0.01)
+    assert some.room == 2
+
+
+def test_polling_workers_get_a_second_set_that_waits_in_etcd() -> None:
+    some = fleet(polling=True)
+    some.put("a", record(3), T0)
+    assert some.room == 6
+
+
+@given(st.lists(st.tuples(st.sampled_from("hrpx"), st.sampled_from("abc"), st.integers(0, 9)), max_size=120))
+def test_whoever_has_room_is_found(steps: list[tuple[str, str, int]]) -> None:
+    """The heaps with their outdated entries against a plain search."""
+    some = fleet()
+    for kind, worker, number in steps:
+        if kind == "h":
+            if (state := some.get(worker)) and len(state.held) < state.share:
+                some.hold(worker, f"t{number}", T0)
+        elif kind == "r":
+            some.release(worker, [f"t{number}"], T0, completed=False)
+        elif kind == "p":
+            some.put(worker, record(1 + number % 3, types=("echo",) if number % 2 else ("echo", "gpu")), T0)
+        else:
+            some.remove(worker)
+        some.validate()
+        states = [state for worker_id in some.ids() if (state := some.get(worker_id))]
+        free = [(state.load, state.id) for state in states if len(state.held) < state.share]
+        assert some.pick(ECHO, deep=True) == (min(free)[1] if free else None)
