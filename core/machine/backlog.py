@@ -127,9 +127,8 @@ class Backlog:
                 return choice
         return None
 
-    def wants(self, now: Now, *, room: bool) -> list[Message]:
-        """Pages to fetch; and, with `room` to spare, whether to steal."""
-        self._consider_stealing(now, room=room)
+    def wants(self) -> list[Message]:
+        """Pages to fetch."""
         wanted: list[Message] = []
         for queue in self._order:
             after = self._windows[queue].page_wanted()
@@ -154,7 +153,8 @@ class Backlog:
         ]
         return min(sleepers, default=None)
 
-    def _consider_stealing(self, now: Now, *, room: bool) -> None:
+    def consider_stealing(self, now: Now, *, room: bool) -> None:
+        """With `room` to spare and nothing of our own: whose tasks count as ours from now on."""
         if not self.may_steal:
             self._idle_since = None
             return

@@ -160,6 +160,7 @@ class SchedulerMachine:
     def _on_lease_lost(self, event: LeaseLost, now: Now) -> list[Message]:
         if not self._registration.lost(event) or self._draining:
             return []
+        self._ready = False  # the picture was that of somebody with another share
         return [Report("warning", "scheduler lease lost: registering again"), *self._registration.start(now)]
 
     def _load(self) -> list[Message]:
@@ -292,6 +293,7 @@ class SchedulerMachine:
 
     def _dispatch(self, now: Now, commands: list[Message]) -> None:
         settings = self.settings
+        self._backlog.consider_stealing(now, room=self._fleet.room > 0 if self._backlog.may_steal else False)
         while len(self._flight) < settings.max_in_flight:
             entries, items = self._gather(settings.max_batch, now)
             if not items:
@@ -300,7 +302,7 @@ class SchedulerMachine:
             command = Assign(self._batch, self._me, tuple(items), now.mono)
             self._flight[self._batch] = (command, tuple(entries))
             commands.append(command)
-        commands += self._backlog.wants(now, room=self._fleet.room > 0 if self._backlog.may_steal else False)
+        commands += self._backlog.wants()
 
     def _gather(self, limit: int, now: Now) -> tuple[list[Entry], list[Assignment]]:
         entries: list[Entry] = []

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from core.kv import keys
 from core.kv.requests import Change, Kv
 from core.machine.backlog import Backlog
-from core.machine.messages import LoadPage, Now, PageLoaded, QueuePage
+from core.machine.messages import LoadPage, PageLoaded, QueuePage
 from core.machine.window import Entry, Window
 from core.model import Marker, TaskSpec
 from core.settings import SchedulerSettings
@@ -301,8 +301,7 @@ def test_pages_are_fetched_in_both_modes(dispatch: str) -> None:
     backlog = Backlog(settings_, lambda _: False)
     listing = page("q", 1, 2, 3, 4, more=True)
     backlog.load((listing,), 5, {})
-    now = Now(0.0, 0.0)
-    assert backlog.wants(now, room=True) == [LoadPage("q", listing.kvs[-1].key, SIZE)]
-    assert backlog.wants(now, room=True) == []
+    assert backlog.wants() == [LoadPage("q", listing.kvs[-1].key, SIZE)]
+    assert backlog.wants() == []
     backlog.page(PageLoaded("q", listing.kvs[-1].key, (), more=False, revision=6))
-    assert backlog.wants(now, room=True) == []
+    assert backlog.wants() == []
