@@ -5,7 +5,6 @@ in a folder of runs. "About" in the source is read as within 10 %. Where the sou
 and ours (watches) disagree, the verdict is "holds only if", with the condition.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 import msgspec
 
 from experiments import metrics
+from experiments.phrases import MIN_FOR_INTERVAL, digits, join
 
 CLAIMS = Path(__file__).with_name("claims.toml")
 FILE = "claims.json"
@@ -88,19 +88,6 @@ class Runs:
         return f"{shown} ({low} to {high}, n = {node['n']})"
 
 
-MIN_FOR_INTERVAL = 3
-SIGNIFICANT = 3
-
-
-def digits(value: float) -> str:
-    """Three significant digits, with a thousands separator and a true minus sign: 0.0123, 29.7, 3,870."""
-    rounded = float(f"{value:.{SIGNIFICANT - 1}e}")
-    if rounded == 0:
-        return "0"
-    places = max(SIGNIFICANT - 1 - math.floor(math.log10(abs(rounded))), 0)
-    return f"{rounded:,.{places}f}".replace("-", "\N{MINUS SIGN}")
-
-
 @dataclass(frozen=True, slots=True)
 class Finding:
     verdict: str
@@ -164,16 +151,6 @@ def _about(value: float | None, expected: float) -> bool:
     return value is not None and abs(value - expected) <= ABOUT * expected
 
 
-def _join(parts: Sequence[str]) -> str:
-    """One after the other; an n that is the same for all of them is said once."""
-    shown = [part for part in parts if part]
-    tails = {part[part.rfind(" (n = ") :] if " (n = " in part else "" for part in shown}
-    if len(shown) > 1 and len(tails) == 1:
-        tail = tails.pop()
-        shown = [*(part.removesuffix(tail) for part in shown[:-1]), shown[-1]]
-    return "; ".join(shown)
-
-
 def _both_modes(runs: Runs, workers: Sequence[int]) -> bool | str:
     """Whether it is "about 10 tasks/s for each worker of 10 slots", by watch and, where it was run, by polling."""
     watch = all(_about(runs.value(WATCHED[count], STEADY), SLOTS_PER_WORKER * count) for count in workers)
@@ -181,8 +158,8 @@ def _both_modes(runs: Runs, workers: Sequence[int]) -> bool | str:
     poll = polled is None or _about(polled, SLOTS_PER_WORKER * 3)
     if watch and not poll:
         return (
-            "dispatch is by watch, or tasks end just before a pull: with pulls every 0.5 s at a fixed rate, a task of "
-            "1 s misses its tick and holds its slot for 1.5 s"
+            "dispatch is by watch, or tasks end just before a pull: with one every 0.5 s, a task of 1 s misses it and "
+            "holds its slot for 1.5 s"
         )
     return watch
 
@@ -200,7 +177,7 @@ def _throughputs(runs: Runs, workers: Sequence[int], world: str) -> str:
         watch = f"{' / '.join(shown)}/s (n = {n})" if shown else ""
     polled = runs.text(POLLED, STEADY, PER_SECOND, world)
     where = "" if list(workers) == [3] else ", 3 workers"
-    return _join([f"watch {watch}" if watch else "", f"poll, fixed rate{where} {polled}" if polled else ""])
+    return join([f"watch {watch}" if watch else "", f"poll, fixed rate{where} {polled}" if polled else ""])
 
 
 def _n(figure: dict[str, Any] | int | None) -> int:
@@ -212,7 +189,7 @@ def _scaling(workers: Sequence[int], extra: Callable[[Runs, str], str]) -> Rule:
         if any(runs.value(WATCHED[count], STEADY) is None for count in workers):
             return Finding(NOT_RUN)
         measured, predicted = (
-            _join([_throughputs(runs, workers, world), extra(runs, world)]) for world in ("real", "sim")
+            join([_throughputs(runs, workers, world), extra(runs, world)]) for world in ("real", "sim")
         )
         return judge(_both_modes(runs, workers), measured, predicted)
 
@@ -245,7 +222,7 @@ def _call(stage: str) -> Rule:
 def _quantiles(runs: Runs, scenario: str, stage: str) -> tuple[str, str]:
     def of(world: str) -> str:
         parts = [(q, runs.text(scenario, f"latency_s.{stage}.{q}", "ms", world)) for q in ("p50", "p95")]
-        return _join([f"{q} {text}" if text else "" for q, text in parts])
+        return join([f"{q} {text}" if text else "" for q, text in parts])
 
     return of("real"), of("sim")
 
@@ -268,7 +245,7 @@ def _overhead(runs: Runs) -> Finding:
     texts = []
     for world in ("real", "sim"):
         pairs = [(mode, runs.text(f"latency-{mode}", key, "ms", world)) for mode in ("poll", "watch")]
-        texts.append(_join([f"{mode}, mean {text}" if text else "" for mode, text in pairs]))
+        texts.append(join([f"{mode}, mean {text}" if text else "" for mode, text in pairs]))
     if not 0.1 <= poll <= 1.0:
         return judge(False, *texts)  # noqa: FBT003
     faster = watch is not None and watch < 0.1
@@ -291,7 +268,7 @@ def _burst(runs: Runs) -> Finding:
         texts.append(f"{at_once}: {bad or 'all done'} in {runs.text(name, 'makespan_s', 's')}")
         model = runs.text(name, "makespan_s", "s", "sim")
         predicted.append(f"{at_once}: {model}" if model else "")
-    return judge(all(ended), _join(texts), _join(predicted)) if ended else Finding(NOT_RUN)
+    return judge(all(ended), join(texts), join(predicted)) if ended else Finding(NOT_RUN)
 
 
 RULES: dict[str, Rule] = {

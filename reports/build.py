@@ -10,7 +10,7 @@ import jinja2
 import typer
 from matplotlib.figure import Figure
 
-from reports import facts, numbers, render, tables
+from reports import facts, headline, numbers, render, tables, tables_setting
 from reports.figures import burst, latency, polling, scaling
 from reports.figures.style import save
 from reports.markdown import code, escape
@@ -28,7 +28,7 @@ def draw(runs: Runs, folder: Path) -> set[str]:
     """Write every figure that the runs have data for; returns their names."""
     points = scaling.points(runs.scaling())
     polled = scaling.points(runs.polling())
-    delays = runs.select("latency")
+    delays = runs.latency()
     means = latency.stage_means(delays)
     bursts = [one for one in runs.select("burst") if any(next(one.traces(world), None) is not None for world in WORLDS)]
     traced = [one for one in delays if any(len(one.latencies(world, "dispatch")) for world in WORLDS)]
@@ -43,13 +43,6 @@ def draw(runs: Runs, folder: Path) -> set[str]:
     for name, figure in drawn.items():
         save(figure, folder / f"{name}.svg")
     return set(drawn)
-
-
-def repetitions(scenarios: list[Scenario]) -> str:
-    """`3 repetitions`, or a range: how many stand behind the figures."""
-    counts = {found.n for one in scenarios for world in WORLDS if (found := one.get(world, "throughput_per_s"))}
-    low, high = min(counts, default=0), max(counts, default=0)
-    return f"{low} to {high} repetitions" if low != high else f"{low} repetition{'' if low == 1 else 's'}"
 
 
 def compose(runs: Runs, figures: set[str]) -> str:
@@ -73,7 +66,8 @@ def compose(runs: Runs, figures: set[str]) -> str:
         name: getattr(numbers, name)
         for name in ("number", "integer", "interval", "value_of", "duration", "percent", "signed_percent", "error_of")
     }
-    names |= {"tables": tables, "facts": facts, "code": code, "repetitions": repetitions, "worlds": WORLDS}
+    names |= {"tables": tables, "setting": tables_setting, "facts": facts, "headline": headline, "code": code}
+    names |= {name: getattr(headline, name) for name in ("repetitions", "notation", "bars")}
     date = facts.date_of(runs)
     return environment.get_template("report.md.j2").render(
         **names,
@@ -83,9 +77,10 @@ def compose(runs: Runs, figures: set[str]) -> str:
         etcd=facts.etcd_of(runs),
         commit=facts.commit_of(runs),
         date=date.strftime("%Y-%m-%d %H:%M UTC") if date else "date unknown",
+        everything=list(runs.scenarios.values()),
         scaling=runs.scaling(),
         polling=runs.polling(),
-        latency=runs.select("latency"),
+        latency=runs.latency(),
         burst=runs.select("burst"),
         both=[one for one in runs.scenarios.values() if one.has("real") and one.has("sim")],
     )

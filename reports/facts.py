@@ -4,7 +4,8 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from reports.runs import ReportError, Runs, Scenario
+from reports.numbers import number
+from reports.runs import ReportError, Runs
 
 DATE_KEYS = ("date", "when", "started_at", "finished_at", "measured_at", "time", "timestamp")
 COMMIT_KEYS = ("commit", "git_commit")
@@ -80,14 +81,48 @@ def _reason(facts: dict[str, Any]) -> str | None:
     return str(facts.get("disturbance") or facts.get("disturbed_rule") or "other work was running on the machine")
 
 
-def disturbed(scenarios: list[Scenario]) -> dict[str, str]:
-    """The disturbed scenarios, each with the first reason one of its repetitions gives."""
-    found = {}
-    for scenario in scenarios:
-        reasons = [reason for facts in scenario.environments if (reason := _reason(facts))]
-        if reasons:
-            found[scenario.name] = reasons[0]
-    return found
+MAX_NAMED = 3
+"""More scenarios than this are counted, not named."""
+
+
+def _where(hit: list[str], clean: list[str]) -> str:
+    """Which scenarios, where that can be said in a few words."""
+    if clean and len(hit) <= MAX_NAMED:
+        return f" ({', '.join(hit)})"
+    if clean and len(clean) <= MAX_NAMED:
+        return f" (all but those of {', '.join(clean)})"
+    return ""
+
+
+def disturbance(runs: Runs) -> str | None:
+    """One sentence on the real runs that shared the machine with other work; None if none did."""
+    facts = [(one.name, each) for one in runs.scenarios.values() for each in one.environments]
+    hit = [(name, each, reason) for name, each in facts if (reason := _reason(each))]
+    if not hit:
+        whole = _reason(runs.environment)
+        return f"The machine was disturbed: {whole}" if whole else None
+    names = list(dict.fromkeys(name for name, _, _ in hit))
+    clean = [name for name in dict.fromkeys(name for name, _ in facts) if name not in names]
+    cores = sorted(each["foreign_cores"] for _, each, _ in hit if isinstance(each.get("foreign_cores"), int | float))
+    if len(cores) == len(hit):
+        span = number(cores[0], 2) if cores[0] == cores[-1] else f"{number(cores[0], 2)} to {number(cores[-1], 2)}"
+        total = next((each["cores"] for _, each, _ in hit if each.get("cores")), None)
+        reason = f"other processes used {span}{f' of {total}' if total else ''} cores meanwhile"
+    else:
+        reason = "; ".join(dict.fromkeys(reason for _, _, reason in hit))
+    who = f"All {len(hit)}" if len(hit) == len(facts) > 1 else f"{len(hit)} of {len(facts)}"
+    verb = "was" if len(hit) == 1 else "were"
+    runs_word = "run" if len(facts) == 1 else "runs"
+    return f"{who} real {runs_word} {verb} disturbed{_where(names, clean)}: {reason}"
+
+
+UNCALIBRATED = "not calibrated"
+
+
+def uncalibrated(runs: Runs) -> bool:
+    """Whether the model ran with round figures instead of measured parameters."""
+    found = [facts.get("model") for one in runs.scenarios.values() for facts in one.model_environments]
+    return any(UNCALIBRATED in str(model.get("profile", "")) for model in found if isinstance(model, dict))
 
 
 def warnings(runs: Runs) -> list[str]:
@@ -101,10 +136,7 @@ def warnings(runs: Runs) -> list[str]:
         lines.append(str(etcd["warning"]))
     elif "durable" not in etcd:
         lines.append("The runs do not say whether their etcd server was durable.")
-    names = disturbed(list(runs.scenarios.values()))
-    whole = _reason(runs.environment)
-    if whole or names:
-        where = f" in {', '.join(names)}" if names else ""
-        reason = whole or next(iter(names.values()))
-        lines.append(f"The machine was disturbed{where}: {reason}")
+    found = disturbance(runs)
+    if found:
+        lines.append(found)
     return [line if line.endswith((".", "!")) else f"{line}." for line in lines]

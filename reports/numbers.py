@@ -3,17 +3,20 @@
 import math
 from typing import Any
 
-from reports.runs import Estimate
+from reports.estimate import MIN_FOR_INTERVAL, Estimate
 
 MISSING = "—"
 MINUS = "\N{MINUS SIGN}"
 NBSP = "\N{NO-BREAK SPACE}"
+EN_DASH = "\N{EN DASH}"
 DIGITS = 3
 """Significant digits; repetitions differ by more than the fourth."""
 
 
 SMALLEST_PLAIN = 1e-4
 """Smaller numbers are written with a power of ten."""
+SMALLEST_TIME_S = 1e-5
+"""Less than a clock read and the writing of a moment take: no stage can be known better."""
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -54,18 +57,22 @@ def value_of(estimate: Estimate | None, scale: float = 1.0) -> str:
 
 
 def interval(estimate: Estimate | None, scale: float = 1.0) -> str:
-    """`29.6 [29.4, 29.8]`; without bounds (a single repetition) only the value."""
+    """`29.6 [29.4, 29.8]` with an interval, `29.6 (29.5-29.7)`, with a dash, for two values, `29.6` with one."""
     if estimate is None or estimate.value is None:
         return MISSING
     if estimate.low is None or estimate.high is None:
         return number(estimate.value * scale)
     places = decimals(float(f"{estimate.value * scale:.{DIGITS - 1}e}"))
-    low, high = fixed(estimate.low * scale, places), fixed(estimate.high * scale, places)
-    return f"{fixed(estimate.value * scale, places)}{NBSP}[{low},{NBSP}{high}]"
+    value, low, high = (fixed(part * scale, places) for part in (estimate.value, estimate.low, estimate.high))
+    if estimate.n >= MIN_FOR_INTERVAL:
+        return f"{value}{NBSP}[{low},{NBSP}{high}]"
+    return value if low == high else f"{value}{NBSP}({low}{EN_DASH}{high})"
 
 
 def milliseconds(estimate: Estimate | None) -> str:
-    """The value of a figure in seconds, as milliseconds without the unit."""
+    """The value of a figure in seconds, as milliseconds without the unit; what is under 10 µs is only said to be."""
+    if estimate is not None and estimate.value is not None and 0 < estimate.value < SMALLEST_TIME_S:
+        return f"<{NBSP}{number(SMALLEST_TIME_S * 1000)}"
     return value_of(estimate, 1000.0)
 
 
@@ -100,7 +107,7 @@ def error_of(real: Estimate | None, sim: Estimate | None) -> float | None:
 
 
 def spread_of(estimate: Estimate | None) -> float | None:
-    """Half the width of the 95 % interval relative to the value: how far the real system differs from itself."""
+    """Half the distance of the bounds relative to the value: how far the real system differs from itself."""
     if estimate is None or not estimate.value or estimate.low is None or estimate.high is None:
         return None
     return abs((estimate.high - estimate.low) / 2 / estimate.value)

@@ -17,6 +17,8 @@ from typing import Any, Literal
 import msgspec
 import pandas as pd
 
+from reports.estimate import Estimate
+
 World = Literal["real", "sim"]
 WORLDS: tuple[World, ...] = ("real", "sim")
 WORLD_NAMES: dict[World, str] = {"real": "real", "sim": "model"}
@@ -32,15 +34,6 @@ DERIVED = {"dispatch": ("submitted", "started"), "total": ("intended", "observed
 
 class ReportError(ValueError):
     """The report cannot be built; the message is a sentence for the user."""
-
-
-class Estimate(msgspec.Struct, frozen=True):
-    """A figure of `metrics.json`: a value with its 95 % interval over `n` repetitions (no interval when n = 1)."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
 
 
 def read_json(path: Path) -> Any:
@@ -138,12 +131,35 @@ class Scenario:
         """
         if self.dispatch != "poll" or self.service_s is None:
             return None
-        ticks = math.floor(self.service_s / self.pull_interval_s + 1e-9) + 1
-        return self.workers * self.slots / (ticks * self.pull_interval_s)
+        return self.workers * self.slots / self.cycle_s if self.cycle_s else None
+
+    @property
+    def cycle_s(self) -> float | None:
+        """From one start in a slot to the next with fixed-rate pulls: whole ticks, ceil((s + o) / d) d."""
+        if self.dispatch != "poll" or self.service_s is None:
+            return None
+        return (math.floor(self.service_s / self.pull_interval_s + 1e-9) + 1) * self.pull_interval_s
 
     def has(self, world: World) -> bool:
         """Whether this world has figures."""
         return bool(self.metrics.get(world))
+
+    @property
+    def has_real(self) -> bool:
+        return self.has("real")
+
+    @property
+    def has_sim(self) -> bool:
+        return self.has("sim")
+
+    @property
+    def real_counts(self) -> dict[str, int]:
+        """What became of the tasks of the real system; empty where they were not counted."""
+        names = ("submitted", "completed", "lost", "committed_twice")
+        found = {name: (self.metrics.get("real") or {}).get(name) for name in names}
+        return (
+            {} if None in found.values() else {name: int(value) for name, value in found.items() if value is not None}
+        )
 
     def get(self, world: World, key: str) -> Estimate | None:
         """The figure at a dotted key such as `latency_s.dispatch.p50`; None when it is absent or null."""
@@ -158,7 +174,7 @@ class Scenario:
             estimate = msgspec.convert(node, Estimate)
         except msgspec.ValidationError as error:
             raise ReportError(f"{self.path / 'metrics.json'}: {world}.{key}: {error}.") from error
-        return estimate if estimate.value is not None and math.isfinite(estimate.value) else None
+        return estimate.shown() if estimate.value is not None and math.isfinite(estimate.value) else None
 
     def parts(self, world: World, key: str) -> list[str]:
         """The names below a key that holds figures by name, such as the components of `cpu_s_per_1000_of`."""
@@ -191,7 +207,15 @@ class Scenario:
     @cached_property
     def environments(self) -> list[dict[str, Any]]:
         """`environment.json` of each repetition of the real system."""
-        files = [folder / "environment.json" for folder in self.repetitions("real")]
+        return self._environments("real")
+
+    @cached_property
+    def model_environments(self) -> list[dict[str, Any]]:
+        """`environment.json` of each repetition of the model."""
+        return self._environments("sim")
+
+    def _environments(self, world: World) -> list[dict[str, Any]]:
+        files = [folder / "environment.json" for folder in self.repetitions(world)]
         return [read_json(file) for file in files if file.is_file()]
 
 
@@ -208,6 +232,10 @@ class Runs:
     def select(self, prefix: str) -> list[Scenario]:
         """The scenarios whose name starts with `prefix`, in natural order."""
         return [scenario for name, scenario in self.scenarios.items() if name.startswith(prefix)]
+
+    def latency(self) -> list[Scenario]:
+        """The latency scenarios, watch dispatch first."""
+        return sorted(self.select("latency"), key=lambda one: one.dispatch != "watch")
 
     def scaling(self) -> list[Scenario]:
         """The scaling scenarios that differ in workers and dispatch only: the commonest service time, no odd ticker."""

@@ -1,14 +1,17 @@
 """The tables of the report, each a function from runs to Markdown."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from reports.estimate import Estimate
 from reports.markdown import Md, code, escape, table
 from reports.numbers import (
     MISSING,
+    NBSP,
     error_of,
     fixed,
     integer,
@@ -20,7 +23,7 @@ from reports.numbers import (
     spread_of,
     value_of,
 )
-from reports.runs import STAGES, WORLD_NAMES, WORLDS, Estimate, Runs, Scenario, World
+from reports.runs import STAGES, WORLD_NAMES, WORLDS, Scenario, World
 
 STEADY = "steady_throughput_per_s"
 VERDICT_CLASSES = (
@@ -34,7 +37,8 @@ VERDICT_CLASSES = (
     ("refuted", "fails"),
     ("contradicted", "fails"),
 )
-MAX_ENVIRONMENT_CHARS = 240
+_GLUED = re.compile(r"(?<=\d) (?=m?s\b)|(?<=\(n) (?==)|(?<=\(n =) (?=\d)|(?<=\d) (?=or \d+\))")
+"""Spaces that must not end a line: before a unit, and in `(n = 1 or 2)`."""
 TIMES = "\N{MULTIPLICATION SIGN}"
 NBSP_THIN = "\N{NARROW NO-BREAK SPACE}"
 
@@ -47,6 +51,17 @@ def throughput_of(scenario: Scenario, world: World) -> Estimate | None:
     return scenario.get(world, "throughput_per_s") or scenario.get(world, STEADY)
 
 
+def repetitions_of(scenario: Scenario) -> str:
+    """How many repetitions stand behind a row: of the real system, or of the model where it alone ran."""
+    found = next((one for world in WORLDS if (one := throughput_of(scenario, world))), None)
+    return str(found.n) if found else MISSING
+
+
+def steady_of(scenario: Scenario, world: World) -> Estimate | None:
+    """Throughput between 10 % and 90 % of the commits: without the wait for the first tick, which a short run feels."""
+    return scenario.get(world, STEADY) or scenario.get(world, "throughput_per_s")
+
+
 def scaling(scenarios: Sequence[Scenario], caption: str) -> Md:
     """Throughput, bounds and share of the slot bound for each scenario, real and model."""
     rows = []
@@ -56,27 +71,31 @@ def scaling(scenarios: Sequence[Scenario], caption: str) -> Md:
         share = real.value / bound if real and real.value and bound else None
         rows.append(
             [code(scenario.name), f"{scenario.workers} {TIMES} {scenario.slots}", number(bound),
-             number(scenario.tick_bound_per_s), interval(real), interval(sim), percent(share),
+             number(scenario.tick_bound_per_s), interval(real), interval(sim), repetitions_of(scenario), percent(share),
              signed_percent(error_of(real, sim)), value_of(scenario.get("real", STEADY))]
         )  # fmt: skip
-    header = ["scenario", f"W {TIMES} C", "slot bound", "tick bound", "real", "model", "real / bound", "model error",
-              "steady, real"]  # fmt: skip
-    return table("scaling", caption, header, rows, "lcrrrrrrr", small=True)
+    header = ["scenario", f"W {TIMES} C", "slot bound", "tick bound", "real", "model", "n", "real / bound",
+              "model error", "steady, real"]  # fmt: skip
+    return table("scaling", caption, header, rows, "lcrrrrrrrr", small=True)
 
 
 def polling(scenarios: Sequence[Scenario], caption: str) -> Md:
-    """Service time against ticker: throughput and both bounds."""
+    """Service time against ticker: what the intervals imply, and what came out."""
     rows = []
     for scenario in sorted(scenarios, key=lambda one: (one.ticker != "rate", one.service_s or 0.0)):
-        real, sim = (throughput_of(scenario, world) for world in WORLDS)
-        tick = number(scenario.tick_bound_per_s) if scenario.ticker == "rate" else MISSING
+        real, sim = (steady_of(scenario, world) for world in WORLDS)
+        fixed_rate = scenario.ticker == "rate"
         rows.append(
-            [code(scenario.name), scenario.ticker, f"{scenario.service_s:g}" if scenario.service_s else MISSING,
-             number(scenario.slot_bound_per_s), tick, interval(real), interval(sim),
-             signed_percent(error_of(real, sim))]
+            [code(scenario.name), f"fixed {scenario.ticker}",
+             f"{scenario.service_s:g}" if scenario.service_s else MISSING,
+             number(scenario.cycle_s) if fixed_rate else MISSING, number(scenario.slot_bound_per_s),
+             number(scenario.tick_bound_per_s) if fixed_rate else MISSING, interval(real), interval(sim),
+             repetitions_of(scenario), signed_percent(error_of(real, sim)),
+             value_of(throughput_of(scenario, "real"))]
         )  # fmt: skip
-    header = ["scenario", "ticker", "service (s)", "slot bound", "tick bound", "real", "model", "model error"]
-    return table("polling", caption, header, rows, "llrrrrrr", small=True)
+    header = ["scenario", "ticks", "s (s)", "cycle (s)", "slot bound", "tick bound", "real", "model", "n",
+              "model error", "whole run, real"]  # fmt: skip
+    return table("polling", caption, header, rows, "llrrrrrrrrr", small=True)
 
 
 def percentiles(scenario: Scenario, label: str, caption: str) -> Md:
@@ -105,15 +124,16 @@ def burst(scenarios: Sequence[Scenario], caption: str) -> Md:
                 metrics = scenario.metrics[world]
                 counts = [integer(metrics.get(key)) for key in ("submitted", "completed", "lost", "executed_twice")]
                 figures = [interval(scenario.get(world, key)) for key in ("makespan_s", "throughput_per_s")]
-                rows.append([code(scenario.name), WORLD_NAMES[world], *figures, *counts])
-    header = ["scenario", "world", "drain (s)", "tasks/s", "submitted", "completed", "lost", "run twice"]
-    return table("burst", caption, header, rows, "llrrrrrr", small=True)
+                found = throughput_of(scenario, world)
+                n = str(found.n) if found else MISSING
+                rows.append([code(scenario.name), WORLD_NAMES[world], n, *figures, *counts])
+    header = ["scenario", "world", "n", "drain (s)", "tasks/s", "submitted", "completed", "lost", "run twice"]
+    return table("burst", caption, header, rows, "llrrrrrrr", small=True)
 
 
 FIDELITY = (
     ("tasks/s", "throughput_per_s"),
     ("steady tasks/s", STEADY),
-    ("makespan", "makespan_s"),
     ("dispatch p50", "latency_s.dispatch.p50"),
     ("dispatch p99", "latency_s.dispatch.p99"),
     ("overhead mean", "latency_s.overhead.mean"),
@@ -131,9 +151,9 @@ def fidelity(scenarios: Sequence[Scenario], caption: str) -> Md:
             error = signed_percent(error_of(real, scenario.get("sim", key)))
             spread = spread_of(real)
             cells.append(error if spread is None or error == MISSING else f"{error} (±{fixed(spread * 100, 1)})")
-        rows.append([code(scenario.name), *cells])
-    header = ["scenario", *(name for name, _ in FIDELITY)]
-    return table("fidelity", caption, header, rows, "l" + "r" * len(FIDELITY), small=True)
+        rows.append([code(scenario.name), repetitions_of(scenario), *cells])
+    header = ["scenario", "n", *(name for name, _ in FIDELITY)]
+    return table("fidelity", caption, header, rows, "l" + "r" * (len(FIDELITY) + 1), small=True)
 
 
 def _components(scenarios: Sequence[Scenario], key: str) -> list[str]:
@@ -186,6 +206,8 @@ def claim_value(value: Any) -> Md:
         return escape(f"{text} {unit}" if unit else text)
     if value == "":
         return Md(MISSING)
+    if isinstance(value, str):
+        value = _GLUED.sub(NBSP, value)
     return escape(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)
 
 
@@ -195,59 +217,36 @@ def tally(rows: Sequence[dict[str, Any]]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.most_common())
 
 
+SECTIONS = ("scaling", "latency", "burst")
+"""A scenario whose name starts so is shown in the section of that name."""
+
+
+def evidence(paths: Any) -> Md:
+    """Run folders in brief, after the section that shows them: `Section 3: scaling-1, 3, poll-100-rate`."""
+    listed = [str(path) for path in (paths if isinstance(paths, list) else [paths])] if paths else []
+    groups: dict[str, list[str]] = {}
+    for path in listed:
+        groups.setdefault(next((name for name in SECTIONS if path.startswith(name)), ""), []).append(path)
+    texts = []
+    for section, found in groups.items():
+        first, *more = found
+        shown = [first, *(path.removeprefix(f"{section}-") if section else path for path in more)]
+        texts.append((f"@sec:{section}: " if section else "") + ", ".join(code(path) for path in shown))
+    return Md("; ".join(texts) or MISSING)
+
+
 def claims(rows: Sequence[dict[str, Any]], caption: str) -> Md:
     """Every claim with its verdict and where the evidence is."""
     cells = []
     for claim in rows:
         judged = str(verdict(claim.get("verdict")))
         if claim.get("condition"):
-            judged += f" {escape(claim['condition'])}"
-        paths = claim.get("evidence") or []
-        listed = ", ".join(code(path) for path in (paths if isinstance(paths, list) else [paths]))
+            judged += f" {escape(_GLUED.sub(NBSP, str(claim['condition'])))}"
         cells.append(
-            [Md(f"**{escape(claim.get('id'))}** §{NBSP_THIN}{escape(claim.get('section'))}"), claim.get("claim"),
+            [Md(f"**{escape(claim.get('id'))}** (§{NBSP_THIN}{escape(claim.get('section'))}) "
+                f"{escape(claim.get('claim'))}"),
              claim_value(claim.get("measured")), claim_value(claim.get("predicted")), Md(judged),
-             Md(listed or MISSING)]
+             evidence(claim.get("evidence"))]
         )  # fmt: skip
-    header = ["claim", "as stated", "measured", "model", "verdict", "evidence"]
-    return table("claims", caption, header, cells, "llllll", widths=(7, 18, 26, 21, 17, 11), small=True)
-
-
-def _shown(key: str, value: Any) -> tuple[str, Any]:
-    """A fact with its name for people: bytes as GiB, lists and tables of versions on one line."""
-    if isinstance(value, dict):
-        return key, ", ".join(f"{name} {item}" for name, item in value.items() if item is not None)
-    if isinstance(value, list):
-        return key, ", ".join(number(item) if isinstance(item, float) else str(item) for item in value)
-    if key.endswith("_bytes") and isinstance(value, int | float):
-        return key.removesuffix("_bytes"), f"{number(value / 2**30)} GiB"
-    return key, value
-
-
-def _facts(runs: Runs) -> list[tuple[str, Any]]:
-    etcd = runs.environment.get("etcd")
-    nested = {f"etcd_{key}": value for key, value in etcd.items()} if isinstance(etcd, dict) else {"etcd": etcd}
-    plain = {key: value for key, value in runs.environment.items() if key != "etcd"}
-    return [_shown(key, value) for key, value in (plain | nested).items() if value not in (None, "", [], {})]
-
-
-def environment(runs: Runs, caption: str) -> Md:
-    """Every fact of environment.json that is known."""
-    rows = []
-    for key, value in _facts(runs):
-        text = str(value) if isinstance(value, str) else escape(value)
-        cut = isinstance(value, str) and len(text) > MAX_ENVIRONMENT_CHARS
-        rows.append([key.replace("_", " "), f"{text[:MAX_ENVIRONMENT_CHARS]}…" if cut else text])
-    return table("environment", caption, ["fact", "value"], rows, "ll", widths=(20, 80), small=True)
-
-
-def calibration(runs: Runs, caption: str) -> Md:
-    """The parameters of the model with where each comes from."""
-    rows = []
-    for name, entry in runs.calibration.items():
-        known = entry if isinstance(entry, dict) else {"value": entry}
-        value = known.get("value")
-        shown = number(float(value)) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
-        rows.append([code(name), shown[:80], known.get("unit", ""), known.get("source", ""), known.get("when", "")])
-    header = ["parameter", "value", "unit", "source", "when"]
-    return table("calibration", caption, header, rows, "lrlll", widths=(26, 14, 10, 34, 16), small=True)
+    header = ["claim, as stated", "measured", "model", "verdict", "evidence"]
+    return table("claims", caption, header, cells, "lllll", widths=(23, 20, 19, 23, 15), small=True)

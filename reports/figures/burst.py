@@ -1,17 +1,17 @@
-"""A burst draining: how many tasks wait and how many run, over time."""
+"""A burst draining: how many tasks wait, and how many run or are completed, over time."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import COLOUR, LABEL, new_figure, styled
+from reports.figures.style import BOUND, COLOUR, LABEL, LINE_OF_WORLD, new_figure, styled
 from reports.runs import WORLDS, Scenario
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-STYLES = {"real": "-", "sim": "--"}
 
 
 def _integral(moments: pd.Series, times: Array) -> Array:
@@ -40,32 +40,53 @@ def depth(trace: pd.DataFrame, points: int = 240) -> pd.DataFrame:
     )
 
 
+def rate(trace: pd.DataFrame, points: int = 60) -> pd.DataFrame:
+    """Commits a second in equal spans of time."""
+    moments = trace["committed"].dropna().to_numpy(dtype=float)
+    edges = np.linspace(0.0, float(moments.max(initial=0.0)) or 1.0, points + 1)
+    width = edges[1] - edges[0]
+    return pd.DataFrame({"time_s": edges[1:] - width / 2, "completed_per_s": np.histogram(moments, edges)[0] / width})
+
+
+def _column(scenario: Scenario, top: Axes, bottom: Axes) -> None:
+    """Waiting above; below the running ones, or the completions for tasks without duration, of which none is seen."""
+    lasting = bool(scenario.service_s)
+    for world in WORLDS:
+        for index, trace in enumerate(scenario.traces(world)):
+            data, done = depth(trace), rate(trace)
+            look: dict[str, Any] = {
+                "color": COLOUR[world],
+                "linestyle": LINE_OF_WORLD[world],
+                "linewidth": 1.1,
+                "alpha": 0.85,
+            }
+            top.plot(data["time_s"], data["waiting"], label=None if index else LABEL[world], **look)
+            if lasting:
+                bottom.plot(data["time_s"], data["running"], **look)
+            else:
+                bottom.plot(done["time_s"], done["completed_per_s"], **look)
+    if lasting:
+        slots = scenario.workers * scenario.slots
+        bottom.axhline(slots, color=BOUND, linewidth=0.9, linestyle=":")
+        bottom.set_ylim(0, slots * 1.15)
+    bottom.set_ylabel("tasks running" if lasting else "completed (tasks/s)")
+    top.set_title(f"{scenario.name}: tasks of {scenario.service_s:g} s" if lasting else f"{scenario.name}: no duration",
+                  loc="left")  # fmt: skip
+    top.set_ylabel("tasks waiting")
+    bottom.set_xlabel("time (s)")
+    for axes in (top, bottom):
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+
+
 @styled
 def figure(scenarios: Sequence[Scenario]) -> Figure:
-    """A column of two panels for each scenario: tasks waiting above, tasks running below; a line per repetition."""
+    """A column of two panels for each scenario, a line for each repetition."""
     columns = len(scenarios)
-    result, panels = new_figure(columns, 3.6, rows=2, sharex="col")
+    result, panels = new_figure(columns, 3.1, rows=2, sharex="col")
     for column, scenario in enumerate(scenarios):
-        top, bottom = panels[column], panels[columns + column]
-        for world in WORLDS:
-            for index, trace in enumerate(scenario.traces(world)):
-                data = depth(trace)
-                look: dict[str, Any] = {
-                    "color": COLOUR[world],
-                    "linestyle": STYLES[world],
-                    "linewidth": 1.1,
-                    "alpha": 0.85,
-                }
-                top.plot(data["time_s"], data["waiting"], label=None if index else LABEL[world], **look)
-                bottom.plot(data["time_s"], data["running"], **look)
-        slots = scenario.workers * scenario.slots
-        bottom.axhline(slots, color="#555555", linewidth=0.9, linestyle=":")
-        bottom.set_ylim(0, slots * 1.15)
-        top.set_ylim(bottom=0)
-        top.set_title(scenario.name, loc="left")
-        bottom.set_xlabel("time (s)")
-    panels[0].set_ylabel("tasks waiting")
-    panels[columns].set_ylabel("tasks running")
+        _column(scenario, panels[column], panels[columns + column])
+    result.align_ylabels(panels)
     handles, labels = panels[0].get_legend_handles_labels()
     result.legend(handles, labels, loc="outside upper center", ncols=2)
     return result

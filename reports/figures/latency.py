@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from reports.figures.style import (
     COLOUR,
     LABEL,
-    LINE,
+    LINE_OF_WORLD,
     STAGE_COLOURS,
     STAGE_HATCHES,
     new_figure,
     styled,
 )
+from reports.numbers import number
 from reports.runs import STAGES, WORLDS, Scenario, World
 
 OVERHEAD_STAGES = tuple(stage for stage in STAGES if stage != "execution")
@@ -43,7 +44,7 @@ def _stack(axes: Axes, means: pd.DataFrame, scale: float) -> None:
         axes.barh(names, widths, 0.62, left, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3, label=stage)
         left += widths
     for name, end in zip(names, left, strict=True):
-        axes.annotate(f"{end:.3g}", (end, name), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
+        axes.annotate(number(end), (end, name), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
     axes.set_xlim(0, float(left.max()) * 1.12 or 1.0)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
@@ -53,7 +54,7 @@ def _stack(axes: Axes, means: pd.DataFrame, scale: float) -> None:
 def breakdown(means: pd.DataFrame) -> Figure:
     """Draw `stage_means(...)`: a panel for each dispatch mode with its own time axis in milliseconds."""
     modes = [mode for mode in ("watch", "poll") if mode in means.index.get_level_values(0)]
-    result, panels = new_figure(1, 0.8 + 0.9 * len(modes), rows=len(modes))
+    result, panels = new_figure(1, 0.7 + 0.78 * len(modes), rows=len(modes))
     for axes, mode in zip(panels, modes, strict=True):
         _stack(axes, means.loc[mode], 1000.0)
         axes.set_title(f"{mode} dispatch", loc="left")
@@ -69,19 +70,30 @@ def curve(values: pd.Series, points: int = 400) -> tuple[np.ndarray, np.ndarray]
     return np.quantile(values.to_numpy(dtype=float), shares, method="inverted_cdf"), shares
 
 
+SHOWN_SHARE = 0.995
+"""The axis ends where the slowest curve has this share below it: one straggler would squeeze the rest flat."""
+
+
 @styled
 def ecdf(latencies: Mapping[tuple[str, World], pd.Series]) -> Figure:
-    """Cumulative distributions of a latency in seconds, keyed by (dispatch mode, world); time axis logarithmic."""
-    result, (axes,) = new_figure(1, 2.5)
-    for (mode, world), values in latencies.items():
-        if len(values):
-            times, shares = curve(values.clip(lower=1e-6))
+    """Cumulative distributions of a latency in seconds, keyed by (dispatch mode, world): a panel for each mode."""
+    modes = [mode for mode in ("watch", "poll") if any(key[0] == mode and len(latencies[key]) for key in latencies)]
+    result, panels = new_figure(len(modes) or 1, 2.3, sharey=True)
+    for axes, mode in zip(panels, modes, strict=False):
+        end = 0.0
+        for world in WORLDS:
+            values = latencies.get((mode, world))
+            if values is None or not len(values):
+                continue
+            times, shares = curve(values)
+            end = max(end, float(values.quantile(SHOWN_SHARE)) * 1000)
             axes.step(
-                times * 1000, shares, where="post", color=COLOUR[world], linestyle=LINE[mode],
-                label=f"{mode}, {LABEL[world]} (n = {len(values):,})",
+                np.concatenate([[0.0], times * 1000]), np.concatenate([[0.0], shares]), where="post",
+                color=COLOUR[world], linestyle=LINE_OF_WORLD[world],
+                label=f"{LABEL[world]} (n = {len(values):,} tasks)",
             )  # fmt: skip
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set(xlabel="dispatch latency, submit to start (ms)", ylabel="share of tasks", ylim=(0, 1.02))
-    result.legend(loc="outside upper center", ncols=2)
+        axes.set(xlabel="submit to start (ms)", ylim=(0, 1.02), xlim=(0, end * 1.04 or 1.0))
+        axes.set_title(f"{mode} dispatch", loc="left")
+        axes.legend(loc="lower right")
+    panels[0].set_ylabel("share of tasks")
     return result

@@ -6,42 +6,36 @@ from matplotlib.figure import Figure
 from reports.figures.style import BOUND, COLOUR, LABEL, MARKER, new_figure, styled
 from reports.runs import WORLDS, World
 
-TITLES = {"rate": "fixed-rate ticks", "delay": "fixed-delay ticks"}
-DODGE: dict[World, float] = {"real": -0.08, "sim": 0.08}
+DODGE: dict[World, float] = {"real": -0.15, "sim": 0.15}
+ROW_IN, FRAME_IN = 0.3, 0.75
 
 
 @styled
 def figure(data: pd.DataFrame) -> Figure:
-    """Draw `reports.figures.scaling.points(...)` of the polling scenarios: a panel for each kind of ticker."""
-    tickers = [ticker for ticker in TITLES if ticker in set(data["ticker"])]
-    result, panels = new_figure(len(tickers), 2.4, sharey=True)
-    for axes, ticker in zip(panels, tickers, strict=True):
-        rows = data[data["ticker"] == ticker]
-        times = sorted(rows["service_s"].unique())
-        place = {time: index for index, time in enumerate(times)}
-        for world in WORLDS:
-            part = rows[rows["world"] == world]
-            if part.empty:
-                continue
+    """Draw `reports.figures.scaling.points(...)` of the polling scenarios, steady figures: a row for each of them."""
+    cases = data.drop_duplicates("scenario").sort_values(["ticker", "service_s"], ascending=[False, True])
+    place = {name: index for index, name in enumerate(cases["scenario"])}
+    result, (axes,) = new_figure(1, FRAME_IN + ROW_IN * len(cases))
+    for world in WORLDS:
+        part = data[data["world"] == world]
+        if len(part):
             axes.errorbar(
-                part["service_s"].map(place) + DODGE[world],
-                part["value"],
-                yerr=[part["value"] - part["low"], part["high"] - part["value"]],
+                part["steady"],
+                part["scenario"].map(place) + DODGE[world],
+                xerr=[part["steady"] - part["steady_low"], part["steady_high"] - part["steady"]],
                 color=COLOUR[world], marker=MARKER[world], linestyle="none", capsize=2.5, label=LABEL[world],
             )  # fmt: skip
-        for column, style, label in (("slot_bound", "-", "slot bound"), ("tick_bound", ":", "tick bound")):
-            bound = rows.drop_duplicates("service_s").set_index("service_s")[column]
-            if column == "tick_bound" and ticker != "rate":
-                continue
-            for time in times:
-                at = place[time]
-                name = label if at == 0 else None
-                axes.plot([at - 0.35, at + 0.35], [bound[time]] * 2, color=BOUND, linestyle=style, label=name, zorder=1)
-        axes.set_xticks(range(len(times)), [f"{time:g}" for time in times])
-        axes.set(xlabel="service time (s)", title=TITLES[ticker], xlim=(-0.6, len(times) - 0.4))
-        axes.grid(visible=False, axis="x")
-    panels[0].set_ylabel("throughput (tasks/s)")
-    panels[0].set_ylim(0, float(data[["slot_bound", "high"]].max().max()) * 1.1)
-    handles, labels = panels[0].get_legend_handles_labels()
+    for column, style, label in (("slot_bound", "-", "slot bound"), ("tick_bound", ":", "tick bound")):
+        rows = cases if column == "slot_bound" else cases[cases["ticker"] == "rate"]
+        at = rows["scenario"].map(place)
+        axes.vlines(
+            rows[column], at - 0.38, at + 0.38, color=BOUND, linestyle=style, linewidth=1.4, label=label, zorder=1
+        )
+    names = [f"{row.service_s:g} s tasks, fixed {row.ticker}" for row in cases.itertuples()]
+    axes.set_yticks(range(len(names)), names)
+    axes.set(xlabel="throughput (tasks/s)", ylim=(len(names) - 0.5, -0.5))
+    axes.set_xlim(0, float(data[["slot_bound", "steady_high"]].max().max()) * 1.06)
+    axes.grid(visible=False, axis="y")
+    handles, labels = axes.get_legend_handles_labels()
     result.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     return result

@@ -15,19 +15,22 @@ DODGE: dict[World, float] = {"real": -0.11, "sim": 0.11}
 
 
 def points(scenarios: Sequence[Scenario]) -> pd.DataFrame:
-    """One row for each scenario and world: workers, dispatch, throughput with its interval, bounds (tasks/s)."""
+    """One row for each scenario and world: workers, dispatch, throughput (whole and steady), bounds (tasks/s)."""
     rows = []
     for scenario in scenarios:
         for world in WORLDS:
             found = scenario.get(world, "throughput_per_s") or scenario.get(world, "steady_throughput_per_s")
             if found is None:
                 continue
+            steady = scenario.get(world, "steady_throughput_per_s") or found
             low, high = (found.value if bound is None else bound for bound in (found.low, found.high))
+            steady_low, steady_high = (steady.value if bound is None else bound for bound in (steady.low, steady.high))
             rows.append(
                 {
                     "scenario": scenario.name, "world": world, "workers": scenario.workers,
                     "dispatch": scenario.dispatch, "ticker": scenario.ticker, "service_s": scenario.service_s,
                     "value": found.value, "low": low, "high": high, "n": found.n,
+                    "steady": steady.value, "steady_low": steady_low, "steady_high": steady_high,
                     "slot_bound": scenario.slot_bound_per_s, "tick_bound": scenario.tick_bound_per_s,
                 }
             )  # fmt: skip
@@ -55,7 +58,7 @@ def _series(axes: Axes, rows: pd.DataFrame, world: World, dispatch: str, column:
 @styled
 def figure(data: pd.DataFrame) -> Figure:
     """Draw `points(...)`: left the throughput and its bounds, right the share of the slot bound."""
-    result, (left, right) = new_figure(2, 3.0)
+    result, (left, right) = new_figure(2, 2.3)
     for dispatch in ("watch", "poll"):
         for world in WORLDS:
             rows = data[(data["dispatch"] == dispatch) & (data["world"] == world)]

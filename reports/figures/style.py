@@ -18,6 +18,8 @@ COLOUR: dict[World, str] = {"real": "#0072B2", "sim": "#D55E00"}  # blue and ver
 MARKER: dict[World, str] = {"real": "o", "sim": "^"}
 LABEL: dict[World, str] = {"real": "real", "sim": "model"}
 LINE: dict[str, str] = {"watch": "-", "poll": "--"}
+LINE_OF_WORLD: dict[World, str] = {"real": "-", "sim": "--"}
+"""Where both lines of a panel are of one dispatch mode."""
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -126,7 +126,8 @@ end
 
 -- typst --------------------------------------------------------------------------------------------------------------
 
-local whole_rows = 20 -- tables up to this long stay on one page, unless their cells wrap
+local whole_rows = 20 -- tables up to this long stay on one page
+local wrapping_rows = 8 -- the same where cells wrap, so that rows are higher
 local colours = { ["verdict-holds"] = "#00664d", ["verdict-partly"] = "#8a5a00", ["verdict-fails"] = "#a83200" }
 
 local function typst_span(span)
@@ -148,7 +149,7 @@ local function typst_div(div)
   if div.classes:includes("table") then
     local rows = 0
     for _, body in ipairs(div.content[1].bodies) do rows = rows + #body.body end
-    if rows > whole_rows or div.attributes.widths then return div.content end
+    if rows > (div.attributes.widths and wrapping_rows or whole_rows) then return div.content end
     local blocks = pandoc.Blocks({ pandoc.RawBlock("typst", "#[\n#show figure: set block(breakable: false)") })
     blocks:extend(div.content)
     blocks:insert(pandoc.RawBlock("typst", "]"))

@@ -98,7 +98,7 @@ def test_what_was_not_run_is_said_and_a_server_that_loses_writes_is_shouted(tmp_
     text = (tmp_path / "out" / "report.md").read_text("utf-8")
     assert text.count("Not run:") == 4
     assert "Not judged" in text
-    head = text[: text.index("# 2 Environment")]
+    head = text[: text.index("# 2 Claims")]
     assert "> **The etcd server (3.4.23) is not durable" in head
     assert sorted(path.name for path in (tmp_path / "out" / "figures").iterdir()) == ["scaling.svg"]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from experiments import claims, metrics, scenario
+from experiments import claims, metrics, phrases, scenario
 
 
 def fig(value: float) -> dict[str, Any]:
@@ -112,4 +112,4 @@ def test_an_interval_is_shown_from_three_repetitions_on(tmp_path: Path) -> None:
     [(0.0, "0"), (9.9951, "10.0"), (0.01234, "0.0123"), (3873.1, "3,870"), (-2.5, "\N{MINUS SIGN}2.50")],
 )
 def test_claims_show_three_digits(value: float, text: str) -> None:
-    assert claims.digits(value) == text
+    assert phrases.digits(value) == text

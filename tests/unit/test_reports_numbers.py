@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports import numbers
-from reports.runs import Estimate
+from reports.estimate import Estimate
 
 
 @pytest.mark.parametrize(
@@ -31,6 +31,17 @@ def test_the_shown_number_is_within_half_a_unit_of_the_third_digit(value: float)
 def test_an_interval_has_as_many_places_as_its_value() -> None:
     assert numbers.interval(Estimate(29.6123, 29.4, 29.8456, 3)).replace("\xa0", " ") == "29.6 [29.4, 29.8]"
     assert numbers.interval(Estimate(0.00312, 0.003, 0.0033, 3), 1000).replace("\xa0", " ") == "3.12 [3.00, 3.30]"
+
+
+def test_two_repetitions_show_their_two_values_instead_of_an_interval() -> None:
+    values = (29.4, 29.8)  # their 95 % interval by Student's t is 29.6 +- 12.706 * 0.2
+    read = Estimate(29.6, 29.6 - 12.706204736 * 0.2, 29.6 + 12.706204736 * 0.2, 2).shown()
+    assert (read.low, read.high) == pytest.approx(values)
+    assert numbers.interval(read).replace("\xa0", " ") == "29.6 (29.4\N{EN DASH}29.8)"
+    assert numbers.spread_of(read) == pytest.approx(0.2 / 29.6)
+    cut_at_zero = Estimate(1.0, 0.0, 1.0 + 12.706204736 * 0.5, 2).shown()
+    assert (cut_at_zero.low, cut_at_zero.high) == pytest.approx((0.5, 1.5))
+    assert numbers.interval(Estimate(29.6, 29.6, 29.6, 2)) == "29.6"
 
 
 def test_a_single_repetition_shows_no_interval() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from reports import facts
-from reports.runs import Estimate, ReportError, Runs, Scenario, load_runs
+from reports.estimate import Estimate
+from reports.runs import ReportError, Runs, Scenario, load_runs
 from tests.unit.reports_synthetic import Toy, write_runs
 
 POLLED = tuple(
@@ -122,7 +123,7 @@ def test_warnings_are_raised_for_a_server_that_loses_writes_and_for_a_disturbed_
     with_environment(root, etcd={"durable": True})
     (root / "one/real/0/environment.json").write_text('{"load": {"disturbed": true, "disturbed_rule": "over 10 %"}}')
     (noise,) = facts.warnings(load_runs(root))
-    assert noise == "The machine was disturbed in one: over 10 %."
+    assert noise == "1 of 1 real run was disturbed: over 10 %."
 
 
 def test_the_date_is_that_of_the_runs_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
