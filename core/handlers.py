@@ -75,9 +75,10 @@ def _takes_task(name: str, function: Callable[..., Any]) -> bool:
     if inspect.iscoroutinefunction(function):
         raise ValueError(f"the handler of {name!r} is a coroutine function; handlers are plain functions")
     signature = inspect.signature(function)
+    ways: list[tuple[None, ...]] = [(None,), (None, None)]
     if [*signature.parameters][1:2] == ["task"]:
-        return True  # also where it has a default
-    for arguments in ((None,), (None, None)):
+        ways.reverse()  # also where it has a default
+    for arguments in ways:
         with contextlib.suppress(TypeError):
             signature.bind(*arguments)
             return len(arguments) > 1

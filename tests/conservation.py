@@ -49,6 +49,8 @@ class Ledger:
         if kind not in {"ready", "later", "run", "dead", "task"}:
             return None
         task_id = rest.rpartition("/")[2]
+        if not keys.is_task_id(task_id):
+            return None  # somebody else's key under the namespace
         value: AnyRecord | None = written.after.value if written.after else None
         if kind == "task":
             assert isinstance(value, TaskRecord), f"{key} deleted or garbled"
