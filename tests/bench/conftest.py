@@ -26,7 +26,7 @@ def cluster(etcd: EmbeddedEtcd) -> Iterator[Client]:
 
 
 @pytest.fixture
-def row() -> list[list[tuple[str, str, str]]]:
+def row() -> list[tuple[str, str, str]]:
     return ROWS
 
 

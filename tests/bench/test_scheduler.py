@@ -6,9 +6,9 @@ compared is measured in the same run: idle latency beside single etcd puts.
 
 import statistics
 import time
+from typing import Any
 
 import pytest
-from pytest_benchmark.fixture import BenchmarkFixture
 
 from core.client import Client
 from core.etcd.embedded import EmbeddedEtcd
@@ -25,9 +25,7 @@ GAP_S = 0.01
 pytestmark = pytest.mark.timeout(300)
 
 
-def test_burst_of_tasks_without_duration(
-    benchmark: BenchmarkFixture, cluster: Client, row: list[tuple[str, str, str]]
-) -> None:
+def test_burst_of_tasks_without_duration(benchmark: Any, cluster: Client, row: list[tuple[str, str, str]]) -> None:
     """10,000 `echo` through submit_many, from the first submit to the last result; submit alone beside it."""
     submit_s: list[float] = []
 
@@ -46,9 +44,7 @@ def test_burst_of_tasks_without_duration(
     row.append(("submit_many alone, tasks/s", _spread([BURST / seconds for seconds in submit_s[1:]]), ""))
 
 
-def test_idle_latency(
-    benchmark: BenchmarkFixture, cluster: Client, etcd: EmbeddedEtcd, row: list[tuple[str, str, str]]
-) -> None:
+def test_idle_latency(benchmark: Any, cluster: Client, etcd: EmbeddedEtcd, row: list[tuple[str, str, str]]) -> None:
     """Submit to start on an idle system beside single etcd puts, taken in turns; both ends on this host's clock."""
     store = EtcdStore(",".join(etcd.endpoints), "/bench-put/")
     starts_s: list[float] = []
