@@ -102,12 +102,12 @@ def test_service_time_is_estimated_from_busy_slots() -> None:
     assert estimate.service_s == pytest.approx(0.1, rel=0.01)
 
 
-def polls(ticks: Ticks, duration_s: float, count: int) -> list[float]:
-    """Start times of polls that take `duration_s` each."""
+def polls(ticks: Ticks, *durations_s: float) -> list[float]:
+    """Start times of polls that take so long."""
     ticks.start(10.0)
     starts: list[float] = []
     mono = 10.0
-    for _ in range(count):
+    for duration_s in durations_s:
         due = ticks.due
         assert due is not None
         mono = max(mono, due)
@@ -122,12 +122,11 @@ def polls(ticks: Ticks, duration_s: float, count: int) -> list[float]:
 
 
 def test_rate_ticks_on_a_grid_and_delay_counts_from_the_end() -> None:
-    assert polls(Ticks("rate", 1.0), 0.3, 4) == [0.0, 1.0, 2.0, 3.0]
-    assert polls(Ticks("delay", 1.0), 0.3, 4) == [0.0, 1.3, 2.6, 3.9]
+    assert polls(Ticks("rate", 1.0), 0.3, 0.3, 0.3, 0.3) == [0.0, 1.0, 2.0, 3.0]
+    assert polls(Ticks("delay", 1.0), 0.3, 0.3, 0.3, 0.3) == [0.0, 1.3, 2.6, 3.9]
 
 
 def test_a_slow_poll_finds_one_tick_waiting_and_loses_the_others() -> None:
-    # Ticks at 1, 2, 3 pass during the first poll: one waits, and is taken at 3.5; the grid goes on at 4... but that
-    # poll runs until 7.0, and so on.
-    assert polls(Ticks("rate", 1.0), 3.5, 3) == [0.0, 3.5, 7.0]
-    assert polls(Ticks("delay", 1.0), 3.5, 3) == [0.0, 4.5, 9.0]
+    # The ticks at 1, 2 and 3 pass during the first poll: one of them waits, and the grid goes on at 4.
+    assert polls(Ticks("rate", 1.0), 3.5, 0.1, 0.1, 0.1) == [0.0, 3.5, 4.0, 5.0]
+    assert polls(Ticks("delay", 1.0), 3.5, 0.1, 0.1) == [0.0, 4.5, 5.6]

@@ -46,7 +46,7 @@ class WindowModel(RuleBasedStateMachine):
         self.window = Window(
             "default", SIZE, lambda kind: kind[1] in self.served, lambda id_: int(id_, 16) % 3 in self.owners
         )
-        self.window.reset((), 1, {}, more=False)
+        self.window.reset((), 1, {}, more=True)
 
     # --- etcd ---
 
@@ -205,7 +205,7 @@ class WindowModel(RuleBasedStateMachine):
 
 
 TestWindow: Any = WindowModel.TestCase
-TestWindow.settings = settings(max_examples=150, stateful_step_count=40, deadline=None, derandomize=True)
+TestWindow.settings = settings(max_examples=250, stateful_step_count=50, deadline=None, derandomize=True)
 
 
 # --- single stories, for whoever reads the module ---------------------------------------------------------------
@@ -252,6 +252,18 @@ def test_a_page_from_before_a_new_listing_is_dropped(window: Window) -> None:
     assert window._cursor == after, "the page of before the listing was believed"
     window.page(after, stored[1:], 22, more=False)
     assert len(window) == 6
+
+
+def test_what_changes_while_a_page_is_on_its_way_is_not_forgotten(window: Window) -> None:
+    """The page was read before, and moves the cursor past it."""
+    stored = [kv(number, 2) for number in range(4)]
+    window.reset(stored[:1], 10, {}, more=True)
+    after = window.page_wanted()
+    assert after is not None
+    window.change(Change(stored[3].key, stored[3].value, 12))
+    window.change(Change(stored[1].key, None, 13, deleted=True))
+    window.page(after, stored[1:3], 11, more=False)
+    assert sorted(window._entries) == [stored[0].key, stored[2].key, stored[3].key]
 
 
 def test_what_was_taken_is_not_taken_again_from_a_page_or_a_late_watch(window: Window) -> None:
