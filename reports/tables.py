@@ -86,7 +86,7 @@ def polling(scenarios: Sequence[Scenario], caption: str) -> Md:
         real, sim = (steady_of(scenario, world) for world in WORLDS)
         fixed_rate = scenario.ticker == "rate"
         rows.append(
-            [code(scenario.name), f"fixed {scenario.ticker}",
+            [code(scenario.name), scenario.ticker,
              f"{scenario.service_s:g}" if scenario.service_s else MISSING,
              number(scenario.cycle_s) if fixed_rate else MISSING, number(scenario.slot_bound_per_s),
              number(scenario.tick_bound_per_s) if fixed_rate else MISSING, interval(real), interval(sim),
@@ -94,7 +94,7 @@ def polling(scenarios: Sequence[Scenario], caption: str) -> Md:
              value_of(throughput_of(scenario, "real"))]
         )  # fmt: skip
     header = ["scenario", "ticks", "s (s)", "cycle (s)", "slot bound", "tick bound", "real", "model", "n",
-              "model error", "whole run, real"]  # fmt: skip
+              "model error", "whole run"]  # fmt: skip
     return table("polling", caption, header, rows, "llrrrrrrrrr", small=True)
 
 

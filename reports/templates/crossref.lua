@@ -126,7 +126,7 @@ end
 
 -- typst --------------------------------------------------------------------------------------------------------------
 
-local whole_rows = 20 -- tables up to this long stay on one page
+local whole_rows = 14 -- tables up to this long stay on one page
 local wrapping_rows = 8 -- the same where cells wrap, so that rows are higher
 local colours = { ["verdict-holds"] = "#00664d", ["verdict-partly"] = "#8a5a00", ["verdict-fails"] = "#a83200" }
 

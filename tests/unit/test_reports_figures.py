@@ -67,3 +67,25 @@ def test_a_saved_figure_depends_on_nothing_but_its_data(tmp_path: Path) -> None:
     assert first == second
     assert b"<dc:date>" not in first
     assert b"<text" not in first
+
+
+def test_a_burst_of_tasks_without_duration_shows_completions(tmp_path: Path) -> None:
+    toys = (Toy("burst", count=100), Toy("burst-short", count=200, service_s=0.0))
+    runs = load_runs(write_runs(tmp_path, toys, repetitions=1))
+    panels = burst.figure(list(runs.scenarios.values())).axes
+    assert [axes.get_ylabel() for axes in panels[2:]] == ["tasks running", "completed (tasks/s)"]
+    assert all(float(np.max(line.get_ydata())) > 0 for line in panels[3].get_lines())
+
+
+def test_completions_per_second_add_up_to_all_tasks() -> None:
+    data = burst.rate(trace(submitted=[0, 0, 0], committed=[1, 2, 2]), 4)
+    assert data["time_s"].tolist() == [0.25, 0.75, 1.25, 1.75]
+    assert (data["completed_per_s"] * 0.5).tolist() == [0, 0, 1, 2]
+
+
+def test_the_distributions_have_a_panel_for_each_mode_that_no_straggler_flattens() -> None:
+    usual = pd.Series(np.linspace(0.001, 0.01, 999))
+    values = {("watch", "real"): pd.concat([usual, pd.Series([5.0])]), ("poll", "sim"): usual * 50}
+    watch, poll = latency.ecdf(values).axes  # type: ignore[arg-type]
+    assert watch.get_xlim()[1] < 15
+    assert 400 < poll.get_xlim()[1] < 600

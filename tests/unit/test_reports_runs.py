@@ -126,6 +126,38 @@ def test_warnings_are_raised_for_a_server_that_loses_writes_and_for_a_disturbed_
     assert noise == "1 of 1 real run was disturbed: over 10 %."
 
 
+def disturb(root: Path, repetitions: dict[str, float]) -> None:
+    for place, cores in repetitions.items():
+        name, _, repetition = place.partition("/")
+        facts = {"cores": 2, "foreign_cores": cores, "disturbed": True, "disturbance": "other processes"}
+        (root / name / "real" / repetition / "environment.json").write_text(json.dumps(facts))
+
+
+@pytest.mark.parametrize(
+    ("repetitions", "said"),
+    [
+        ({"a/0": 1.2}, "1 of 4 real runs was disturbed (a): other processes used 1.2 of 2 cores meanwhile"),
+        (
+            {"a/0": 1.2, "a/1": 0.54, "b/0": 1.0, "b/1": 1.0},
+            "All 4 real runs were disturbed: other processes used 0.54 to 1.2 of 2 cores meanwhile",
+        ),
+        ({}, None),
+    ],
+)
+def test_disturbed_runs_are_told_in_one_sentence(tmp_path: Path, repetitions: dict[str, float], said: str) -> None:
+    root = write_runs(tmp_path, (Toy("a", count=20), Toy("b", count=20)), repetitions=2)
+    disturb(root, repetitions)
+    assert facts.disturbance(load_runs(root)) == said
+
+
+def test_a_model_without_measured_parameters_is_told(tmp_path: Path) -> None:
+    root = write_runs(tmp_path, (Toy("one", count=20),), repetitions=1)
+    assert not facts.uncalibrated(load_runs(root))
+    file = root / "one" / "sim" / "0" / "environment.json"
+    file.write_text('{"model": {"profile": "round figures, not calibrated"}}')
+    assert facts.uncalibrated(load_runs(root))
+
+
 def test_the_date_is_that_of_the_runs_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     runs = load_runs(write_runs(tmp_path, (Toy("one", count=20),), repetitions=1))

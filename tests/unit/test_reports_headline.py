@@ -1,0 +1,129 @@
+"""The first page says what the runs say: agreement by a printed rule, and why polling is slower."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reports import headline, tables, tables_setting
+from reports.estimate import Estimate
+from reports.runs import Runs, load_runs
+from tests.unit.reports_synthetic import Toy, write_runs
+
+POLLED = (
+    Toy("scaling-3", count=60),
+    Toy("scaling-poll-095-rate", service_s=0.95, dispatch="poll", count=60),
+    Toy("scaling-poll-100-rate", dispatch="poll", count=60),
+    Toy("scaling-poll-100-delay", dispatch="poll", ticker="delay", count=60),
+)
+
+
+def scaled_model(root: Path, name: str, factor: float) -> None:
+    """Make the model's throughputs `factor` times the real ones."""
+    file = root / name / "metrics.json"
+    data: dict[str, Any] = json.loads(file.read_text())
+    for key in ("throughput_per_s", "steady_throughput_per_s"):
+        data["sim"][key] = {"value": data["real"][key]["value"] * factor, "low": None, "high": None, "n": 1}
+    file.write_text(json.dumps(data))
+
+
+@pytest.mark.parametrize(
+    ("factor", "word"),
+    [(1.04, "agrees"), (0.85, "has the right size"), (1.3, "does not agree"), (0.5, "does not agree")],
+)
+def test_agreement_is_judged_by_the_worst_error_of_a_group(tmp_path: Path, factor: float, word: str) -> None:
+    root = write_runs(tmp_path, (Toy("scaling-1", 1, count=30), Toy("scaling-3", count=60)), repetitions=1)
+    scaled_model(root, "scaling-1", 1.0)
+    scaled_model(root, "scaling-3", factor)
+    throughput = headline.agreement(load_runs(root))[0]
+    assert throughput.word == word
+    assert throughput.errors.endswith("in 2 scenarios")
+
+
+def test_the_story_of_polling_finds_the_case_that_misses_its_tick(tmp_path: Path) -> None:
+    story = headline.poll_story(load_runs(write_runs(tmp_path, POLLED, repetitions=1)))
+    assert story is not None
+    assert (story.critical.name, story.critical.cycle_s) == ("scaling-poll-100-rate", 1.5)
+    assert story.early is not None
+    assert (story.early.name, story.early.cycle_s) == ("scaling-poll-095-rate", 1.0)
+    assert story.delayed is not None
+    assert story.delayed.name == "scaling-poll-100-delay"
+
+
+def test_without_the_critical_case_there_is_no_story(tmp_path: Path) -> None:
+    assert headline.poll_story(load_runs(write_runs(tmp_path, POLLED[:2], repetitions=1))) is None
+
+
+def mixed(root: Path, counts: tuple[int, ...]) -> Runs:
+    toys = tuple(Toy(f"scaling-{index}", 1, count=20) for index in range(len(counts)))
+    write_runs(root, toys, repetitions=1)
+    for toy, n in zip(toys, counts, strict=True):
+        file = root / toy.name / "metrics.json"
+        data = json.loads(file.read_text())
+        for world in ("real", "sim"):
+            data[world]["throughput_per_s"] = {"value": 10.0, "low": 9.0, "high": 11.0, "n": n}
+        file.write_text(json.dumps(data))
+    return load_runs(root)
+
+
+@pytest.mark.parametrize(
+    ("counts", "n", "notation", "bars"),
+    [
+        ((1,), "n = 1", "single values", "no bars, as n = 1"),
+        ((1, 2), "n = 1 or 2", "mean (the two values) where n = 2", "bars span the two values where n = 2"),
+        ((5, 5), "n = 5", "mean [95 % interval]", "bars are 95 % intervals"),
+        ((2, 5), "n = 2 to 5", "mean [95 % interval], (the two values) where n = 2",
+         "bars are 95 % intervals, span the two values where n = 2"),
+    ],
+)  # fmt: skip
+def test_captions_say_what_the_repetitions_allow(
+    tmp_path: Path, counts: tuple[int, ...], n: str, notation: str, bars: str
+) -> None:
+    scenarios = list(mixed(tmp_path, counts).scenarios.values())
+    assert (headline.repetitions(scenarios), headline.notation(scenarios), headline.bars(scenarios)) == (
+        n,
+        notation,
+        bars,
+    )
+
+
+def test_evidence_names_the_section_and_leaves_out_what_repeats() -> None:
+    shown = tables.evidence(["scaling-1", "scaling-10", "scaling-poll-100-rate", "latency-poll", "other"])
+    assert shown == "@sec:scaling: `scaling-1`, `10`, `poll-100-rate`; @sec:latency: `latency-poll`; `other`"
+    assert tables.evidence([]) == tables.evidence(None) == "—"
+
+
+def test_figures_in_a_claim_are_not_torn_from_their_unit() -> None:
+    assert tables.claim_value("p50 2.5 ms (n = 2)") == "p50 2.5\xa0ms (n\xa0=\xa02)"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [(4.33e-7, "s/item", ("433", "ns/item")), (0.000609, "s", ("609", "µs")), (2.98, "s", ("2.98", "s")),
+     (2.0, "", ("2", "")), (0.0, "s", ("0", "s"))],
+)  # fmt: skip
+def test_parameters_have_a_unit_that_leaves_no_zeros_in_front(value: float, unit: str, shown: tuple[str, str]) -> None:
+    assert tables_setting.scaled(value, unit) == shown
+
+
+def test_the_date_of_the_parameters_is_a_column_only_if_it_differs(tmp_path: Path) -> None:
+    root = write_runs(tmp_path, POLLED[:1], repetitions=1)
+    entry = {"value": 1e-3, "unit": "s", "source": "x", "when": "2026-03-04T10:00Z", "error": 0.1}
+    file = root / "calibration.json"
+    file.write_text(json.dumps({"a": entry, "b": entry}))
+    assert tables_setting.dates(load_runs(root)) == ["2026-03-04 10:00 UTC"]
+    assert "when" not in tables_setting.calibration(load_runs(root), "c")
+    file.write_text(json.dumps({"a": entry, "b": entry | {"when": "2026-03-05"}}))
+    assert "| 2026-03-05 |" in tables_setting.calibration(load_runs(root), "c")
+
+
+def test_the_median_wait_is_told_in_puts(tmp_path: Path) -> None:
+    root = write_runs(tmp_path, (Toy("latency-watch", count=50, rate_per_s=50.0, service_s=0.05),), repetitions=1)
+    one = load_runs(root).scenarios["latency-watch"]
+    assert tables_setting.puts_in_dispatch(one) is None
+    (root / "latency-watch/real/0/environment.json").write_text('{"etcd": {"put_p50_ms": 2.0}}')
+    one = load_runs(root).scenarios["latency-watch"]
+    wait = one.get("real", "latency_s.dispatch.p50") or Estimate()
+    assert wait.value is not None
+    assert tables_setting.puts_in_dispatch(one) == (2.0, wait.value * 1000 / 2.0)
