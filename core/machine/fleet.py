@@ -8,9 +8,10 @@ Workers that serve the same queues and types form a group with one heap, whose o
 come up; so a choice costs O(log workers).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
+from core.kv.keys import RunKey
 from core.machine.messages import Now
 from core.model import WorkerRecord
 from core.policy.credit import ServiceEstimate, buffer_size
@@ -79,6 +80,16 @@ class Fleet:
         self._workers.pop(worker, None)
         self._groups.clear()
 
+    def replace(self, live: dict[str, WorkerRecord], now: Now) -> None:
+        """These are the live workers, and no others."""
+        for worker in self.ids():
+            if worker not in live:
+                self.remove(worker)
+        for worker, record in live.items():
+            known = self._workers.get(worker)
+            if known is None or known.record != record:
+                self.put(worker, record, now)
+
     def refresh_all(self) -> None:
         """The live schedulers have changed: so have the shares."""
         for state in self._workers.values():
@@ -106,6 +117,26 @@ class Fleet:
         if completed and before > len(state.held):
             state.estimate.completed(before - len(state.held))
         self._refresh(state)
+
+    def left(self, runs: Iterable[RunKey], now: Now) -> None:
+        """These run markers are gone."""
+        gone: dict[str, list[str]] = {}
+        for run in runs:
+            gone.setdefault(run.worker, []).append(run.id)
+        for worker, ids in gone.items():
+            self.release(worker, ids, now, completed=True)
+
+    def recount(self, counted: dict[str, dict[str, None]], now: Now) -> None:
+        """Each worker holds exactly these ids."""
+        for worker, ids in counted.items():
+            state = self._workers.get(worker)
+            if state is None:
+                continue
+            gone = [task_id for task_id in state.held if task_id not in ids]
+            self.release(worker, gone, now, completed=True)
+            for task_id in ids:
+                if task_id not in state.held:
+                    self.hold(worker, task_id, now)
 
     def assigned(self, txn_s: float) -> None:
         """An assign transaction took this long; keep a moving mean of the last ten or so."""

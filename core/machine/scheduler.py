@@ -12,15 +12,15 @@ flight is held by its worker; nothing is assigned while the scheduler has no lea
 Recovery (requeue, promotion, reconciliation) lives in `core.machine.upkeep`, windows in `core.machine.backlog`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from core.kv import keys
 from core.kv.requests import Change
 from core.machine.backlog import Backlog
 from core.machine.fleet import Fleet
+from core.machine.flights import Flights, moments
 from core.machine.messages import (
-    Assign,
     AssignDone,
     Assignment,
     Changes,
@@ -41,7 +41,6 @@ from core.machine.messages import (
     Started,
     Stop,
     Timer,
-    Trace,
     Unregister,
     Watch,
     WatchLost,
@@ -82,11 +81,9 @@ class SchedulerMachine:
         self._backlog = Backlog(settings, self._fleet.serves)
         self._upkeep = Upkeep(settings)
         self._ticks = Ticks(settings.ticker, settings.poll_interval_s) if settings.dispatch == "poll" else None
-        self._flight: dict[int, tuple[Assign, tuple[Entry, ...]]] = {}
-        self._batch = 0
+        self._flights = Flights()
         self._ready = False  # the picture has been loaded
         self._loading = False
-        self._settled: list[Assign] = []  # answered while a listing is on its way, which may be older
         self._draining = False
         self._drain_mono: float | None = None
         self._handlers: dict[type[Message], Callable[..., list[Message]]] = {
@@ -115,7 +112,7 @@ class SchedulerMachine:
             self._tick(now, commands)
             self._upkeep.work(now, self._me, self._members, commands)
             self._dispatch(now, commands)
-        elif self._draining and (not self._flight or now.mono >= (self._drain_mono or 0.0)):
+        elif self._draining and (not self._flights or now.mono >= (self._drain_mono or 0.0)):
             self._finish(commands)
         return commands
 
@@ -130,8 +127,7 @@ class SchedulerMachine:
     def validate(self) -> None:
         self._fleet.validate()
         self._backlog.validate()
-        for command, entries in self._flight.values():
-            assert len(command.items) == len(entries)
+        self._flights.validate()
 
     @property
     def _active(self) -> bool:
@@ -167,7 +163,7 @@ class SchedulerMachine:
         if self._loading:
             return []
         self._loading = True
-        self._settled.clear()
+        self._flights.listing_asked()
         return [Load(self.settings.window)]
 
     def _on_loaded(self, event: Loaded, now: Now) -> list[Message]:
@@ -178,17 +174,11 @@ class SchedulerMachine:
         named = ((keys.parse_named(keys.SCHEDULER, kv.key), kv.value) for kv in event.schedulers)
         self._set_members(tuple(name for name, record in named if name and isinstance(record, SchedulerRecord)))
         live = {name: kv.value for kv in event.workers if (name := keys.parse_named(keys.WORKER, kv.key))}
-        for worker in self._fleet.ids():
-            if worker not in live:
-                self._fleet.remove(worker)
-        for worker, record in live.items():
-            known = self._fleet.get(worker)
-            if isinstance(record, WorkerRecord) and (known is None or known.record != record):
-                self._fleet.put(worker, record, now)
+        self._fleet.replace({worker: one for worker, one in live.items() if isinstance(one, WorkerRecord)}, now)
         self._recount(event.runs, now)
-        taken = {item.ready_key: item.ready_revision for item in self._given()}
+        taken = {item.ready_key: item.ready_revision for item in self._flights.given()}
         self._backlog.load(event.ready, event.revision, taken)
-        self._settled.clear()
+        self._flights.listing_taken_in()
         self._upkeep.loaded(event, set(live), now, first=first)
         if self._ticks is not None:
             if first:
@@ -205,22 +195,9 @@ class SchedulerMachine:
             run = keys.parse_run(key)
             if run is not None and run.worker in counted and owner(run.id, self._members) == self._me:
                 counted[run.worker][run.id] = None
-        for item in self._given():
+        for item in self._flights.given():
             counted.get(item.worker, {})[item.marker.spec.id] = None
-        for worker, ids in counted.items():
-            state = self._fleet.get(worker)
-            if state is None:
-                continue
-            gone = [task_id for task_id in state.held if task_id not in ids]
-            self._fleet.release(worker, gone, now, completed=True)
-            for task_id in ids:
-                if task_id not in state.held:
-                    self._fleet.hold(worker, task_id, now)
-
-    def _given(self) -> Iterator[Assignment]:
-        """What a listing may show as ready although we have given it away, or are about to."""
-        for command in (*self._settled, *(command for command, _ in self._flight.values())):
-            yield from command.items
+        self._fleet.recount(counted, now)
 
     def _set_members(self, members: tuple[str, ...]) -> None:
         if (self._me, members) != self._shared:
@@ -239,7 +216,7 @@ class SchedulerMachine:
         if event.watch == "ready":
             self._backlog.changes(event.changes, now)
         elif event.watch == "run":
-            self._on_run_changes(event.changes, now)
+            self._fleet.left([run for change in event.changes if (run := keys.parse_run(change.key))], now)
         elif event.watch == "later":
             self._upkeep.later_changes(event.changes)
         elif event.watch == "worker":
@@ -247,15 +224,6 @@ class SchedulerMachine:
         else:
             self._on_scheduler_changes(event.changes)
         return []
-
-    def _on_run_changes(self, changes: tuple[Change, ...], now: Now) -> None:
-        gone: dict[str, list[str]] = {}
-        for change in changes:
-            run = keys.parse_run(change.key)
-            if run is not None:
-                gone.setdefault(run.worker, []).append(run.id)
-        for worker, ids in gone.items():
-            self._fleet.release(worker, ids, now, completed=True)
 
     def _on_worker_changes(self, changes: tuple[Change, ...], now: Now) -> list[Message]:
         for change in changes:
@@ -283,7 +251,7 @@ class SchedulerMachine:
         return []
 
     def _on_reconciled(self, event: Reconciled, now: Now) -> list[Message]:
-        in_flight = {item.marker.spec.id for command, _ in self._flight.values() for item in command.items}
+        in_flight = {item.marker.spec.id for item in self._flights.items()}
         for worker, ids in self._upkeep.reconciled(event, self._fleet, now).items():
             drifted = [task_id for task_id in ids if task_id not in in_flight]
             self._fleet.release(worker, drifted, now, completed=False)
@@ -294,20 +262,17 @@ class SchedulerMachine:
     def _dispatch(self, now: Now, commands: list[Message]) -> None:
         settings = self.settings
         self._backlog.consider_stealing(now, room=self._fleet.room > 0 if self._backlog.may_steal else False)
-        while len(self._flight) < settings.max_in_flight:
+        while len(self._flights) < settings.max_in_flight:
             entries, items = self._gather(settings.max_batch, now)
             if not items:
                 break
-            self._batch += 1
-            command = Assign(self._batch, self._me, tuple(items), now.mono)
-            self._flight[self._batch] = (command, tuple(entries))
-            commands.append(command)
+            commands.append(self._flights.start(self._me, items, entries, now))
         commands += self._backlog.wants()
 
     def _gather(self, limit: int, now: Now) -> tuple[list[Entry], list[Assignment]]:
         entries: list[Entry] = []
         items: list[Assignment] = []
-        me, batch = self._me, self._batch + 1
+        me, batch = self._me, self._flights.next_number
         waiting, slots = self._backlog.own, self._fleet.slots
         while len(items) < limit:
             deep = waiting - len(items) > slots
@@ -323,12 +288,9 @@ class SchedulerMachine:
         return entries, items
 
     def _on_assign_done(self, event: AssignDone, now: Now) -> list[Message]:
-        command, entries = self._flight.pop(event.batch)
+        command, entries = self._flights.end(event)
         self._fleet.assigned(now.mono - command.sent_mono)
         settled = set(event.assigned) | set(event.lost)
-        if self._loading and event.assigned:
-            given = tuple(command.items[index] for index in event.assigned)
-            self._settled.append(Assign(command.batch, command.scheduler, given, command.sent_mono))
         for index, item in enumerate(command.items):
             if index in settled:
                 continue
@@ -344,11 +306,7 @@ class SchedulerMachine:
             self._upkeep.worker_gone(worker, now)
         if event.gone:
             self._backlog.workers_changed()
-        if not self._trace or not event.assigned:
-            return []
-        moments = (command.sent_mono, now.mono)
-        markers = [command.items[index].marker for index in event.assigned]
-        return [Trace("assigned", tuple((marker.spec.id, marker.attempt, moments) for marker in markers))]
+        return [moments(event, command, now)] if self._trace and event.assigned else []
 
     # --- the end ---
 
