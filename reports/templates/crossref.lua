@@ -139,6 +139,15 @@ local function typst_span(span)
   end
 end
 
+-- A low figure marked `.here` stays in its place: the hole it may leave is small.
+local function typst_figure(figure)
+  local here = false
+  figure:walk({ Image = function(image) here = here or image.classes:includes("here") end })
+  if not here then return nil end
+  return { pandoc.RawBlock("typst", "#[\n#show figure.where(kind: image): set figure(placement: none)"), figure,
+           pandoc.RawBlock("typst", "]") }
+end
+
 local function typst_div(div)
   if div.classes:includes("warning") then
     local blocks = pandoc.Blocks({ pandoc.RawBlock("typst", "#warning[") })
@@ -171,7 +180,7 @@ function Pandoc(doc)
                      Span = function(span) return span.content end })
     doc = doc:walk({ Div = github_div })
   elseif FORMAT:match("typst") then
-    doc = doc:walk({ Span = typst_span, Div = typst_div })
+    doc = doc:walk({ Span = typst_span, Div = typst_div, Figure = typst_figure })
   end
   return doc
 end
