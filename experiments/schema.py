@@ -134,9 +134,8 @@ class Workload(_Table, frozen=True):
         process = type(self.arrivals).__struct_config__.tag
         _require(self.count is not None or not by_count, f"'count' is missing: {process} arrivals have no other end")
         _require(bounded or isinstance(self.arrivals, ArrivalTrace), "give 'count' or 'duration_s' (or both)")
-        _require(
-            self.duration_s is None or not by_count, f"'duration_s' does not go with {process} arrivals: use 'count'"
-        )
+        closed = isinstance(self.arrivals, Closed)
+        _require(self.duration_s is None or not closed, "'duration_s' does not go with closed arrivals: use 'count'")
         _require(bool(self.priorities), "'priorities' is empty")
         for priority in self.priorities:
             _require(priority in PRIORITIES, f"priority {priority} is not between {PRIORITIES[0]} and {PRIORITIES[-1]}")
