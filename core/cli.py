@@ -75,9 +75,9 @@ def _fail(text: str, code: int) -> None:
 def _endpoints(given: str | None) -> str:
     if given:
         return given
-    from core.commands.up import running_endpoints  # noqa: PLC0415
+    from core.runtime.discovery import find_endpoints  # noqa: PLC0415
 
-    return running_endpoints() or "127.0.0.1:2379"
+    return find_endpoints()
 
 
 def _config(path: Path | None) -> "Config":

@@ -22,6 +22,7 @@ from core.machine.messages import Acknowledge, Deliver, Drain, Follow, Message, 
 from core.model import DEFAULT_PRIORITY, TaskSpec, same_task
 from core.runtime.calls import perform
 from core.runtime.clock import now
+from core.runtime.discovery import find_endpoints
 from core.runtime.driver import Driver, Inbox
 from core.runtime.link import EtcdLink
 from core.runtime.spool import Spool
@@ -29,7 +30,6 @@ from core.scheduler import tasks_per_txn
 from core.settings import ClientSettings
 from core.specs import check_spec, make_spec
 
-DEFAULT_ENDPOINTS = "127.0.0.1:2379"
 CLOSE_TIMEOUT_S = 10.0
 
 __all__ = [
@@ -45,12 +45,13 @@ __all__ = [
 class Client:
     """Safe to use from many threads. Close it, or use it in a `with` block.
 
-    Raises ValueError (endpoints), EtcdUnreachable, EtcdUnsupported. `trace_dir`: keep the moments of every task there.
+    Without `endpoints` it takes this user's running `tandem up`, else 127.0.0.1:2379. Raises ValueError (endpoints),
+    EtcdUnreachable, EtcdUnsupported. `trace_dir`: keep the moments of every task there.
     """
 
     def __init__(
         self,
-        endpoints: str = DEFAULT_ENDPOINTS,
+        endpoints: str | None = None,
         *,
         namespace: str = DEFAULT_NAMESPACE,
         settings: ClientSettings | None = None,
@@ -63,7 +64,7 @@ class Client:
         self._failure: str | None = None
         self._spool = Spool(trace_dir, name) if trace_dir is not None else None
         self._inbox: Inbox = Inbox()
-        self._link = EtcdLink(endpoints, namespace, self._inbox.put)
+        self._link = EtcdLink(endpoints or find_endpoints(), namespace, self._inbox.put)
         max_batch = min(settings.max_batch, tasks_per_txn(self._link.max_operations))
         machine = ClientMachine(msgspec.structs.replace(settings, max_batch=max_batch), trace=trace_dir is not None)
         effects: dict[type[Message], Callable[[Any], None]] = {Acknowledge: self._on_ack, Deliver: self._on_deliver}

@@ -60,6 +60,7 @@ class Overview(msgspec.Struct, frozen=True):
     ready: dict[str, int]  # by queue
     later: int
     running: int
+    ended: int  # every task record that is in no other state, the dead ones included
     dead: dict[str, int]  # by queue
     orphaned: int  # assigned to workers that are gone; a scheduler will requeue them
     unserved: tuple[str, ...]  # task types that wait although no live worker has a handler
@@ -128,7 +129,10 @@ def overview() -> Generator[Request, Response, Overview]:
     """One transaction for the counts. Values are looked at up to a page: for types nobody serves, and for garbage."""
     ranges = (keys.SCHEDULER, keys.WORKER, keys.RUN, keys.LATER, keys.DEAD, keys.READY)
     values = (keys.SCHEDULER, keys.WORKER)
-    gets = tuple(Get(p, keys.prefix_end(p), keys_only=p not in values) for p in ranges)
+    gets = (
+        *(Get(p, keys.prefix_end(p), keys_only=p not in values) for p in ranges),
+        Get(keys.TASK, keys.prefix_end(keys.TASK), count_only=True),
+    )
     patience = Patience()
     while True:
         answer = yield from transact(Txn((), gets))
@@ -137,7 +141,8 @@ def overview() -> Generator[Request, Response, Overview]:
         if isinstance(answer, Refused):
             raise RefusedError(answer)
         yield patience.pause()
-    schedulers, workers, runs, later, dead, ready = (found.kvs for found in answer.found)
+    schedulers, workers, runs, later, dead, ready, _ = (found.kvs for found in answer.found)
+    waiting = sum(1 for kv in ready if keys.parse_ready(kv.key)) + sum(1 for kv in later if keys.parse_later(kv.key))
     held = Counter(run.worker for kv in runs if (run := keys.parse_run(kv.key)))
     live = tuple(_worker(kv, held) for kv in workers if _ours(kv))
     pages: list[Kv] = []
@@ -154,6 +159,7 @@ def overview() -> Generator[Request, Response, Overview]:
         dict(Counter(parsed.queue for kv in ready if (parsed := keys.parse_ready(kv.key)))),
         sum(1 for kv in later if keys.parse_later(kv.key)),
         sum(held.values()),
+        max(0, answer.found[-1].count - waiting - sum(held.values())),
         dict(Counter(buried.queue for kv in dead if (buried := keys.parse_dead(kv.key)))),
         sum(count for worker, count in held.items() if worker not in {one.id for one in live}),
         tuple(sorted(wanted - served)),

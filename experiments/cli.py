@@ -60,13 +60,13 @@ ProfileOption = Annotated[
 def list_scenarios() -> None:
     """Show the scenarios that come with Tandem, and the claims they bear on."""
     from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Column, Table  # noqa: PLC0415
 
     from experiments import scenario  # noqa: PLC0415
     from experiments.console import clear_errors  # noqa: PLC0415
 
     with clear_errors(PROGRAM):
-        table = Table("name", "claims", "workers x slots", "dispatch", "load", "tasks (quick)")
+        table = Table(Column("name", no_wrap=True), "claims", "workers x slots", "dispatch", "load", "tasks (quick)")
         for name in scenario.names():
             full, quick = scenario.load(name), scenario.load(name, quick=True)
             sizes = [str(one.workload.count or f"{one.workload.duration_s:g} s") for one in (full, quick)]
@@ -116,7 +116,7 @@ def run(
 )
 def calibrate(
     *,
-    out: Annotated[Path, typer.Option(help="Where the model's parameters go.")],
+    out: Annotated[Path, typer.Option(help="Where the model's parameters go.")] = Path("calibration.json"),
     quick: Annotated[bool, typer.Option("--quick", help="Shorter measurements, rougher figures.")] = False,
     allow_known_bad: Annotated[
         bool, typer.Option("--allow-known-bad", help="Also on an etcd that acknowledges before its log is on disk.")

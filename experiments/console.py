@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from experiments.phrases import MIN_FOR_INTERVAL
 from experiments.run import Step
 
 USAGE_ERROR = 2
@@ -29,7 +30,7 @@ ROWS: Sequence[tuple[str, str, float, str]] = (
     ("total, p99", "latency_s.total.p99", 1000.0, "ms"),
     ("CPU for 1,000 tasks", "cpu_s_per_1000", 1.0, "s"),
 )
-COUNT_ROWS = ("submitted", "completed", "lost", "executed_twice", "committed_twice")
+COUNT_ROWS = ("submitted", "completed", "failed", "lost", "executed_twice", "committed_twice")
 
 
 @contextmanager
@@ -106,8 +107,8 @@ def _cell(figure: dict[str, Any], scale: float, unit: str) -> str:
     if figure["value"] is None:
         return ""
     text = f"{figure['value'] * scale:,.4g} {unit}"
-    if figure["low"] is None:
-        return text
+    if figure["low"] is None or figure["n"] < MIN_FOR_INTERVAL:
+        return f"{text} (n = {figure['n']})"
     return f"{text} ± {(figure['high'] - figure['value']) * scale:.2g}"
 
 

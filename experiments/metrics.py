@@ -31,7 +31,7 @@ MIN_STEADY_COMMITS = 10
 
 LATENCIES = (*STAGES, "dispatch", "overhead", "total")
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
-COUNTS = ("submitted", "completed", "lost", "executed_twice", "committed_twice")
+COUNTS = ("submitted", "completed", "failed", "lost", "executed_twice", "committed_twice")
 KINDS = ("client", "scheduler", "worker", "etcd")
 """Whose resources are told apart: the part of a component's name before the dash."""
 
@@ -69,6 +69,7 @@ def of_repetition(
         **_resources(resources, len(done)),
         "submitted": counts.submitted,
         "completed": len(done),
+        "failed": int((done["outcome"] == "failed").sum()),
         "lost": counts.lost,
         "executed_twice": counts.executed_twice,
         "committed_twice": counts.committed_twice,

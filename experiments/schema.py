@@ -13,6 +13,8 @@ from msgspec import Meta
 from core.model import DEFAULT_PRIORITY, MAX_PAYLOAD_BYTES, PRIORITIES
 from core.settings import Count, Dispatch, Positive, Ticker, Ttl
 
+Rate = Annotated[float, Meta(ge=0.001)]
+"""Tasks a second; a task in a quarter of an hour is the least that makes sense."""
 NotNegative = Annotated[float, Meta(ge=0)]
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
@@ -52,13 +54,13 @@ class Burst(_Arrivals, frozen=True, tag="burst"):
 class ConstantRate(_Arrivals, frozen=True, tag="constant"):
     """One task every 1 / rate seconds, the first at 0."""
 
-    rate_per_s: Positive
+    rate_per_s: Rate
 
 
 class Poisson(_Arrivals, frozen=True, tag="poisson"):
     """Independent exponential gaps."""
 
-    rate_per_s: Positive
+    rate_per_s: Rate
 
 
 class Closed(_Arrivals, frozen=True, tag="closed"):

@@ -60,7 +60,7 @@ def headline(summaries: dict[str, metrics.Values]) -> str:
         rate = values["steady_throughput_per_s"]["value"] or values["throughput_per_s"]["value"]
         bad = {key: values[key] for key in ("lost", "committed_twice") if values[key]}
         missing = values["submitted"] - values["completed"]
-        text = f"{world} " + (f"{rate:,.1f} tasks/s" if rate is not None else "nothing completed")
+        text = f"{world} " + (f"{rate:,.1f} tasks/s steady" if rate is not None else "nothing completed")
         text += f", {missing} not completed" if missing else ""
         parts.append(text + "".join(f", {count} {key.replace('_', ' ')}" for key, count in bad.items()))
     return "; ".join(parts)

@@ -17,6 +17,7 @@ from reports.markdown import code, escape
 from reports.runs import WORLDS, ReportError, Runs, Scenario, load_runs
 
 TITLE = "Tandem: a task scheduler on etcd beside its model"
+FIGURES = ("scaling", "polling", "stages", "dispatch", "queue")
 
 
 def _latencies(scenarios: list[Scenario]) -> Callable[[], Figure]:
@@ -114,9 +115,11 @@ def _publish(folder: Path, out: Path) -> list[Path]:
     """Move the finished files to `out`, replacing an earlier report and nothing else."""
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if (out / "figures").is_dir():
-            shutil.rmtree(out / "figures")
-        shutil.copytree(folder / "figures", out / "figures")
+        figures = folder / "figures"
+        figures.mkdir(exist_ok=True)  # runs that no figure shows have none
+        for name in FIGURES:  # an earlier report's, which this one may not have
+            (out / "figures" / f"{name}.svg").unlink(missing_ok=True)
+        shutil.copytree(figures, out / "figures", dirs_exist_ok=True)
         return [Path(shutil.copyfile(folder / name, out / name)) for name in ("report.md", "report.html", "report.pdf")]
     except OSError as error:
         raise ReportError(f"cannot write to {out}: {error.strerror or error}.") from error

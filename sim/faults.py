@@ -1,6 +1,7 @@
 """Breaks the modelled system as a scenario says, and mends it: the same faults as on the real one, and partitions."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from sim.component import Component
 from sim.config import Fault
@@ -15,16 +16,35 @@ def plan(kernel: Kernel, faults: tuple[Fault, ...], components: Mapping[str, Com
 
     Raises ValueError for a target that does not exist.
     """
+    quorum = _Quorum(etcd)
     for fault in faults:
-        make, mend = _actions(fault, components, etcd)
+        make, mend = _actions(fault, components, quorum)
         call_in(kernel, fault.at_s, make)
         if fault.duration_s is not None and mend is not None:
             call_in(kernel, fault.at_s + fault.duration_s, mend)
 
 
-def _actions(fault: Fault, components: Mapping[str, Component], etcd: EtcdStation) -> tuple[Action, Action | None]:
+class _Quorum:
+    """Which members of the cluster are down. It serves while a majority is up; elections are not modelled."""
+
+    def __init__(self, etcd: EtcdStation) -> None:
+        self._etcd = etcd
+        self._down: set[str] = set()
+
+    def kill(self, member: str) -> None:
+        self._down.add(member)
+        if 2 * len(self._down) >= self._etcd.values.etcd_members:
+            self._etcd.kill()
+
+    def restart(self, member: str) -> None:
+        self._down.discard(member)
+        if 2 * len(self._down) < self._etcd.values.etcd_members:
+            self._etcd.restart()
+
+
+def _actions(fault: Fault, components: Mapping[str, Component], quorum: _Quorum) -> tuple[Action, Action | None]:
     if fault.kind == "etcd_kill":
-        return etcd.kill, etcd.restart
+        return partial(quorum.kill, fault.target), partial(quorum.restart, fault.target)
     target = components.get(fault.target)
     if target is None:
         raise ValueError(f"fault {fault.kind}: there is no {fault.target!r}")

@@ -57,7 +57,12 @@ def show_overview(endpoints: str, namespace: str, *, as_json: bool) -> None:
 
 
 def _counts(whole: Overview) -> Table:
-    table = Table("queue", "ready", "dead", title=f"{whole.running} running, {whole.later} waiting for a retry")
+    table = Table(
+        "queue",
+        "ready",
+        "dead",
+        title=f"{whole.running} running, {whole.later} waiting for a retry, {whole.ended} ended",
+    )
     for queue in sorted(set(whole.ready) | set(whole.dead)):
         table.add_row(queue, str(whole.ready.get(queue, 0)), str(whole.dead.get(queue, 0)))
     if not table.row_count:

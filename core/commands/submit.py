@@ -10,8 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from core.client import Client, Handle, SubmitError
+from core.etcd.errors import EtcdUnreachable
 from core.inspect import overview
-from core.model import Verdict
+from core.kv import keys
+from core.kv.requests import Get
+from core.model import Outcome, Verdict
+from core.procedure.base import read
 from core.runtime.calls import perform
 from core.specs import make_spec
 
@@ -20,6 +24,9 @@ LOOK_TIMEOUT_S = 10.0
 TASK_FAILED = 1
 UNREACHABLE = 3
 TIMED_OUT = 4
+LOOK_EVERY_S = 5.0
+GIVE_UP_S = 60.0
+"""A restart of etcd takes seconds; a minute without an answer is worth an error."""
 
 
 class Order(NamedTuple):
@@ -63,8 +70,9 @@ def run_submit(order: Order, endpoints: str, namespace: str) -> int:
             print(handle.id)
         if len(handles) > SHOWN:
             print(f"... and {len(handles) - SHOWN} more")
-        Console(stderr=True).print(f"submitted {len(handles)} tasks to {order.queue!r} in {taken_s:.2f} s")
-        return _wait(handles, order.timeout_s, started, out) if order.wait else 0
+        tasks = "1 task" if len(handles) == 1 else f"{len(handles)} tasks"
+        _note(f"submitted {tasks} to queue {order.queue!r} (etcd at {endpoints}) in {taken_s:.2f} s")
+        return _wait(client, handles, order.timeout_s, started, out) if order.wait else 0
 
 
 def _payload(text: str) -> Raw:
@@ -75,6 +83,10 @@ def _payload(text: str) -> Raw:
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise ValueError(f"--payload is not JSON: {error}") from error
     return Raw(raw)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _say(text: str, code: int) -> int:
@@ -94,16 +106,53 @@ def _check_type(client: Client, order: Order) -> None:
         )
 
 
-def _wait(handles: list[Handle], timeout_s: float, started: float, out: Console) -> int:
+class _Silence:
+    """Tells etcd that is slow from etcd that is gone, while results are waited for."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._since: float | None = None
+
+    def look(self) -> None:
+        """Raises EtcdUnreachable once etcd has not answered for `GIVE_UP_S`; says so before."""
+        try:
+            perform(self._client.send, read(Get(keys.SCHEDULER, keys_only=True)), LOOK_EVERY_S)
+        except EtcdUnreachable as error:
+            now = time.monotonic()
+            if self._since is None:
+                self._since = now
+                _say(f"etcd does not answer; waiting up to {GIVE_UP_S:.0f} s for it", UNREACHABLE)
+            if now - self._since > GIVE_UP_S:
+                raise EtcdUnreachable(f"no etcd has answered for {GIVE_UP_S:.0f} s ({error})") from error
+        else:
+            self._since = None
+
+
+def _outcome(handle: Handle, until: float, silence: _Silence) -> Outcome:
+    """Raises TimeoutError, EtcdUnreachable."""
+    while True:
+        left = until - time.monotonic()
+        try:
+            return handle.outcome(max(0.0, min(left, LOOK_EVERY_S)))
+        except TimeoutError:
+            if left <= LOOK_EVERY_S:
+                raise
+            silence.look()
+
+
+def _wait(client: Client, handles: list[Handle], timeout_s: float, started: float, out: Console) -> int:
     until = time.monotonic() + timeout_s
     failed: list[str] = []
     late = ""
+    silence = _Silence(client)
     columns = (TextColumn("waiting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("", total=len(handles))
         for handle in handles:
             try:
-                outcome = handle.outcome(max(0.0, until - time.monotonic()))
+                outcome = _outcome(handle, until, silence)
+            except EtcdUnreachable as error:
+                return _say(f"{error}; what was submitted stays in etcd: see `tandem status`", UNREACHABLE)
             except TimeoutError:
                 late = (
                     f"task {handle.id} has not ended within {timeout_s:g} s; it goes on: see `tandem task {handle.id}`"

@@ -1,27 +1,30 @@
 """`tandem up`: an etcd, schedulers and workers on this machine, until Ctrl-C.
 
-While it runs, the address of its etcd stands in a file of this user, where the other commands find it.
+What dies meanwhile is started again. While it runs, commands and clients of this user find its etcd
+(`core.runtime.discovery`).
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-import psutil
 from rich.console import Console
 
 from core.etcd.embedded import EmbeddedEtcd
+from core.runtime.discovery import Announcement, running_endpoints
+from core.runtime.nanny import HEALTHY_AFTER_S, RESTART_MAX_S, USAGE_ERROR, exit_text
 from core.settings import load_config
 
 STOP_TIMEOUT_S = 40.0
 """The workers' drain limit of 30 s, and some."""
+LOOK_EVERY_S = 0.2
+RESTART_FIRST_S = 0.5
 
 
 class Plan(NamedTuple):
@@ -55,34 +58,76 @@ def run_up(plan: Plan) -> int:
         signal.signal(number, lambda *_: ended.set())
     with ExitStack() as stack:
         endpoints = plan.endpoints
+        etcd: EmbeddedEtcd | None = None
         if endpoints is None:
             etcd = stack.enter_context(EmbeddedEtcd())
             endpoints = ",".join(etcd.endpoints)
             if etcd.server.warning:
                 console.print(f"[bold red]{etcd.server.warning}[/]")
             console.print(f"etcd {etcd.server.version_text} at {endpoints} (its data goes when this command ends)")
+        others = running_endpoints()
+        if others:
+            console.print(f"[yellow]another `tandem up` runs (etcd at {others[0]}); commands now find this one[/]")
         theirs, ours = os.pipe()  # a leash: if we are killed, its end tells the processes to drain
         stack.callback(os.close, ours)
-        processes: dict[str, subprocess.Popen[bytes]] = {}
-        stack.callback(_stop, processes, console)
-        for name, arguments in _commands(plan, endpoints):
-            # Sessions of their own: Ctrl-C comes to us, and we stop them in order.
-            command = [sys.executable, "-m", "core.cli", *arguments, "--leash-fd", str(theirs)]
-            processes[name] = subprocess.Popen(command, start_new_session=True, pass_fds=(theirs,))
-        os.close(theirs)
-        stack.enter_context(_announced(endpoints))
+        stack.callback(os.close, theirs)
+        services = [_Service(name, arguments, theirs) for name, arguments in _commands(plan, endpoints)]
+        stack.callback(_stop, services, console)
+        for service in services:
+            service.start()
+        stack.enter_context(Announcement(endpoints))
         slots = plan.workers * plan.slots
         console.print(
-            f"{plan.schedulers} scheduler(s) and {plan.workers} workers with {slots} slots in all are starting. Try:\n"
+            f"schedulers: {plan.schedulers}, workers: {plan.workers}, slots in all: {slots}. Try:\n"
             f"  tandem submit --type echo --count 1000 --wait\n"
             f"Ctrl-C stops everything."
         )
-        while not ended.wait(0.2):
-            for name, process in processes.items():
-                if process.poll() is not None:
-                    console.print(f"[bold red]{name} has ended with exit code {process.returncode}: stopping[/]")
-                    return 1
+        return _look_after(services, etcd, console, ended)
+
+
+def _look_after(services: list["_Service"], etcd: EmbeddedEtcd | None, console: Console, ended: threading.Event) -> int:
+    """Start again what dies, as a service manager would, until the end is asked for; the exit code."""
+    while not ended.wait(LOOK_EVERY_S):
+        if etcd is not None and not etcd.running():
+            console.print("[bold red]etcd has ended: starting it again on its data[/]")
+            etcd.restart()
+        for service in services:
+            code = service.ended()
+            if code == USAGE_ERROR:
+                console.print(f"[bold red]{service.name} cannot run (see above): stopping[/]")
+                return 1
+            if code is not None:
+                console.print(f"[bold red]{service.name} has ended with {exit_text(code)}: starting it again[/]")
+                service.start()
     return 0
+
+
+class _Service:
+    """A scheduler, or a worker's nanny."""
+
+    def __init__(self, name: str, arguments: list[str], leash: int) -> None:
+        self.name = name
+        self._command = [sys.executable, "-m", "core.cli", *arguments, "--leash-fd", str(leash)]
+        self._leash = leash
+        self._started = 0.0
+        self._pause_s = RESTART_FIRST_S
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        # A session of its own: Ctrl-C comes to us, and we stop them in order.
+        self._started = time.monotonic()
+        self.process = subprocess.Popen(self._command, start_new_session=True, pass_fds=(self._leash,))
+
+    def ended(self) -> int | None:
+        """The exit code, once it has ended and the pause before another start is over."""
+        code = self.process.poll() if self.process is not None else None
+        if code is None:
+            return None
+        lived_s = time.monotonic() - self._started
+        if lived_s < self._pause_s:
+            return None
+        self._pause_s = RESTART_FIRST_S if lived_s > HEALTHY_AFTER_S else min(2 * self._pause_s, RESTART_MAX_S)
+        return code
 
 
 def _check_etcd(endpoints: str) -> None:
@@ -107,11 +152,11 @@ def _commands(plan: Plan, endpoints: str) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _stop(processes: dict[str, subprocess.Popen[bytes]], console: Console) -> None:
+def _stop(services: list[_Service], console: Console) -> None:
     """Drain the workers first, then the schedulers, which may still be needed for what is handed back."""
     console.print("stopping: running tasks may finish ...")
     for kind in ("worker", "scheduler"):
-        chosen = [process for name, process in processes.items() if name.startswith(kind)]
+        chosen = [one.process for one in services if one.name.startswith(kind) and one.process is not None]
         for process in chosen:
             process.terminate()
         for process in chosen:
@@ -120,48 +165,3 @@ def _stop(processes: dict[str, subprocess.Popen[bytes]], console: Console) -> No
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-# --- where the running one is ---
-
-
-def _state_file() -> Path:
-    return Path(tempfile.gettempdir()) / f"tandem-up-{os.getuid()}.json"
-
-
-class _announced:  # noqa: N801 - used like a function
-    """The state file exists while this is entered."""
-
-    def __init__(self, endpoints: str) -> None:
-        process = psutil.Process()
-        self._content = json.dumps({"endpoints": endpoints, "pid": process.pid, "created_at": process.create_time()})
-
-    def __enter__(self) -> None:
-        fresh = _state_file().with_suffix(f".{os.getpid()}")
-        fresh.write_text(self._content)
-        fresh.replace(_state_file())
-
-    def __exit__(self, *_: object) -> None:
-        if _read_state() == self._content:
-            _state_file().unlink(missing_ok=True)
-
-
-def _read_state() -> str:
-    """The state file's text; empty where there is none of this user's."""
-    try:
-        if _state_file().lstat().st_uid != os.getuid():
-            return ""
-        return _state_file().read_text()
-    except OSError:
-        return ""
-
-
-def running_endpoints() -> str | None:
-    """The etcd of this user's running `tandem up`, None where none runs."""
-    try:
-        state = json.loads(_read_state())
-        process = psutil.Process(state["pid"])
-        alive = abs(process.create_time() - state["created_at"]) < 1.0
-    except (ValueError, KeyError, TypeError, psutil.Error):
-        return None
-    return str(state["endpoints"]) if alive else None

@@ -9,16 +9,25 @@ builtin = Handlers()
 
 
 def _duration_s(payload: Any) -> float:
-    value = payload.get("duration_s", 0.0) if isinstance(payload, dict) else 0.0
+    """0 where the payload says nothing of it; for `sleep` and `cpu` it must be an object, or nothing."""
+    value = payload.get("duration_s", 0.0)
     if not isinstance(value, int | float) or not 0.0 <= value <= 86_400.0:
         raise ValueError(f"duration_s must be a number from 0 to 86400, not {value!r}")
     return float(value)
 
 
+def _options(payload: Any) -> dict[str, Any]:
+    if payload is None:
+        return {}
+    if not isinstance(payload, dict):
+        raise ValueError(f'the payload must be a JSON object like {{"duration_s": 0.1}}, not {payload!r:.80}')  # noqa: TRY004
+    return payload
+
+
 @builtin.handler("echo")
 def echo(payload: Any) -> Any:
     """Return the payload after `duration_s` seconds."""
-    duration_s = _duration_s(payload)
+    duration_s = _duration_s(payload) if isinstance(payload, dict) else 0.0  # any payload may be echoed
     if duration_s:
         time.sleep(duration_s)
     return payload
@@ -27,13 +36,13 @@ def echo(payload: Any) -> Any:
 @builtin.handler("sleep")
 def sleep(payload: Any) -> None:
     """Sleep for `duration_s` seconds."""
-    time.sleep(_duration_s(payload))
+    time.sleep(_duration_s(_options(payload)))
 
 
 @builtin.handler("cpu")
 def cpu(payload: Any) -> int:
     """Burn `duration_s` seconds of CPU time in this thread; returns the number of rounds."""
-    end = time.thread_time() + _duration_s(payload)
+    end = time.thread_time() + _duration_s(_options(payload))
     rounds = 0
     while time.thread_time() < end:
         sum(range(1000))
@@ -44,7 +53,7 @@ def cpu(payload: Any) -> int:
 @builtin.handler("fail")
 def fail(payload: Any, task: Task) -> Any:
     """Fail with `message`; with `times`, only the first so many attempts."""
-    options = payload if isinstance(payload, dict) else {}
+    options = _options(payload)
     if task.attempt > options.get("times", task.attempt):
         return payload
     raise RuntimeError(options.get("message", "this task fails on purpose"))

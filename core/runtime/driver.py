@@ -201,6 +201,7 @@ class Driver:
         assert self._link is not None
         if isinstance(event, Registered):
             self._link.keep_alive(event.lease, event.ttl_s)
+            log.info("registered as %s", event.id)
             effect = self._effects.get(Registered)
             if effect is not None:
                 effect(event)

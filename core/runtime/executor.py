@@ -4,6 +4,7 @@ Threads, because handlers may block and a payload must not wait for an event loo
 never returns must not keep a worker from stopping (its task is handed back at the drain limit).
 """
 
+import logging
 import queue
 import threading
 import time
@@ -15,6 +16,8 @@ from msgspec import Raw
 from core.handlers import Handlers, Task
 from core.machine.messages import Job, Result
 from core.model import MAX_PAYLOAD_BYTES, NULL
+
+log = logging.getLogger("tandem")
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder()
@@ -58,7 +61,8 @@ class Executor:
         task = Task(spec.id, spec.type, spec.queue, job.marker.attempt, job.token)
         try:
             value = function(_decoder.decode(spec.payload), task)
-        except BaseException as error:  # noqa: BLE001 - whatever a handler raises is the task's failure, not ours
+        except BaseException as error:
+            log.info("task %s (%s), attempt %d failed", spec.id, spec.type, job.marker.attempt, exc_info=error)
             return NULL, _sentence(error)
         try:
             encoded = _encoder.encode(value)

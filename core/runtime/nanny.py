@@ -63,7 +63,7 @@ class Nanny:
             if self._ending.is_set():
                 break
             revoked = "lease revoked, " if leases else ""
-            log.warning("worker process ended with %s: %sstarting another", _exit_text(code), revoked)
+            log.warning("worker process ended with %s: %sstarting another", exit_text(code), revoked)
             if time.monotonic() - started > HEALTHY_AFTER_S:
                 pause_s = RESTART_FIRST_S
             if self._ending.wait(pause_s):
@@ -114,5 +114,5 @@ def _leases(phone: socket.socket) -> list[int]:
     return [int(line) for line in told.split(b"\n")[:-1]]
 
 
-def _exit_text(code: int) -> str:
+def exit_text(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -105,12 +105,27 @@ def test_what_was_not_run_is_said_and_a_server_that_loses_writes_is_shouted(tmp_
 
 def test_a_new_report_replaces_the_old_one_and_nothing_else(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "stale.svg").touch()
+    (tmp_path / "figures" / "scaling.svg").write_text("an older one")
+    (tmp_path / "figures" / "mine.svg").touch()
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "kept").touch()
     builder.build(runs, tmp_path)
-    assert not (tmp_path / "figures" / "stale.svg").exists()
+    assert (tmp_path / "figures" / "scaling.svg").read_text() != "an older one"
+    assert (tmp_path / "figures" / "mine.svg").exists()
     assert (tmp_path / "runs" / "kept").exists()
+
+
+def test_runs_that_no_figure_shows_make_a_report_too(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "runs").mkdir()
+    source = next(path for path in sorted(runs.iterdir()) if path.is_dir())
+    shutil.copytree(source, tmp_path / "runs" / "mine")
+    text = (tmp_path / "runs" / "mine" / "scenario.toml").read_text()
+    (tmp_path / "runs" / "mine" / "scenario.toml").write_text(re.sub(r'name = "[^"]*"', 'name = "mine"', text, count=1))
+    (tmp_path / "out" / "figures").mkdir(parents=True)
+    (tmp_path / "out" / "figures" / "scaling.svg").write_text("of an older report")
+    paths = builder.build(tmp_path / "runs", tmp_path / "out")
+    assert all(path.stat().st_size for path in paths)
+    assert not (tmp_path / "out" / "figures" / "scaling.svg").exists()
 
 
 @pytest.mark.parametrize("convert", [render.to_gfm, render.to_html, render.to_typst])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -41,10 +42,13 @@ class Up:
 
     @property
     def state_file(self) -> Path:
-        return self.folder / f"tandem-up-{os.getuid()}.json"
+        return self.folder / f"tandem-up-{os.getuid()}-{self.process.pid}.json"
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
+
+    def said(self, words: str) -> bool:
+        return words in self.text()
 
     def wait(self, workers: int, schedulers: int = 1) -> None:
         """Until everything is registered."""
@@ -144,7 +148,7 @@ def test_ctrl_c_while_starting(folder: Path) -> None:
     """Before anything is registered: still nothing is left."""
     up = Up(folder, "--workers", "1")
     try:
-        until(lambda: "are starting" in up.text(), "the first processes", PATIENCE_S)
+        until(lambda: "Ctrl-C stops everything" in up.text(), "the first processes", PATIENCE_S)
         up._seen.update(family(up.process))
         os.killpg(up.process.pid, signal.SIGINT)
         assert up.ends() == 0
@@ -152,3 +156,49 @@ def test_ctrl_c_while_starting(folder: Path) -> None:
         assert "Traceback" not in up.text()
     finally:
         up.close()
+
+
+def test_what_dies_is_started_again(folder: Path) -> None:
+    """Kill -9 of the scheduler and of etcd: what was acknowledged is still done."""
+    up = Up(folder, "--workers", "1", "--slots", "2")
+    try:
+        up.wait(workers=1)
+        sent = tandem("submit", "--payload", '{"duration_s": 0.05}', "--count", "60", env=up.env)
+        assert sent.returncode == 0, sent.stderr
+        for what, mark in (("scheduler-1", "core.cli scheduler"), ("etcd", "--data-dir")):
+            victim = next(one for one in family(up.process) if mark in " ".join(one.cmdline()))
+            victim.kill()
+            until(partial(up.said, f"{what} has ended"), f"the restart of {what}", PATIENCE_S)
+
+        def all_ended() -> bool:
+            status = tandem("status", "--json", env=up.env)
+            return status.returncode == 0 and json.loads(status.stdout)["ended"] == 60
+
+        until(all_ended, f"every task to end; {up.text()}", PATIENCE_S)
+        assert "scheduler-1 has ended with signal SIGKILL: starting it again" in up.text()
+        os.killpg(up.process.pid, signal.SIGINT)
+        assert up.ends() == 0
+        assert up.leftover() == []
+    finally:
+        up.close()
+
+
+def test_two_at_once_do_not_hide_each_other(folder: Path) -> None:
+    """Commands find the newer one, and the older one again when that has ended."""
+    first = Up(folder, "--workers", "1")
+    try:
+        first.wait(workers=1)
+        second = Up(folder, "--workers", "1")
+        try:
+            second.wait(workers=1)
+            assert "another `tandem up` runs" in second.text()
+            os.killpg(second.process.pid, signal.SIGINT)
+            assert second.ends() == 0
+        finally:
+            second.close()
+        status = tandem("status", "--json", env=first.env)
+        assert status.returncode == 0, status.stderr
+        os.killpg(first.process.pid, signal.SIGINT)
+        assert first.ends() == 0
+    finally:
+        first.close()

@@ -1,11 +1,14 @@
 """The etcd station: group commit, faults with both fates of an unknown write, and connections that come back."""
 
+import msgspec
 from simpy import Environment
 
 from core.kv.requests import Found, Get, Grant, Granted, Put, Response, Txn, TxnDone, Unknown, absent
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch
 from core.model import SchedulerRecord
+from sim.config import Fault
 from sim.etcd import EtcdStation
+from sim.faults import plan
 from sim.host import Host, Process
 from sim.kernel import call_in
 from sim.link import Link
@@ -126,3 +129,15 @@ def test_a_killed_process_is_heard_of_no_more() -> None:
     assert rig.stored() == ["task/001"]  # what was sent arrives
     assert not rig.answers
     assert not rig.events
+
+
+def test_a_cluster_serves_while_a_majority_is_up() -> None:
+    values = msgspec.structs.replace(VALUES, etcd_members=3)
+    rig = Rig(values)
+    kills = tuple(Fault("etcd_kill", at_s, member, 3.0) for at_s, member in ((0.1, "etcd-2"), (1.0, "etcd-3")))
+    plan(rig.kernel, kills, {}, rig.station)
+    served: list[bool] = []
+    for moment in (0.9, 1.1, 3.2 + values.etcd_start_s):
+        rig.kernel.run(until=moment)
+        served.append(rig.station.up)
+    assert served == [True, False, True]
