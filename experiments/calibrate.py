@@ -26,7 +26,7 @@ from core.etcd.store import EtcdStore
 from core.model import TaskSpec
 from experiments import environment
 from experiments.calibration import decisions, fit
-from experiments.calibration.etcd import BATCHES, CONCURRENCY, Bench, Cell, Read
+from experiments.calibration.etcd import BATCHES, CONCURRENCY, Bench, Cell, Read, WatchCost
 from experiments.world import ExperimentError, Tell
 from sim.parameters import Parameter, Profile, save
 
@@ -88,13 +88,14 @@ def _measure(etcd: EmbeddedEtcd, tell: Tell, *, quick: bool) -> Profile:
         cells = [bench.writes(n, c, 0.4 if quick else 1.2) for n in BATCHES for c in CONCURRENCY]
         tell("etcd: reads and watches")
         reads = [bench.reads(keys, 40 if quick else 150) for keys in (1, 30, 300, 1000)]
-        watches = [(n, *bench.watch_delays(n, 60 if quick else 200)) for n in (1, 100)]
+        delays = bench.watch_delays(60 if quick else 200)
+        costs = [bench.watch_cost(n, 8, 0.3 if quick else 1.0) for n in BATCHES]
     finally:
         store.close()
     tell("decisions and slots")
     _writes(book, cells)
     _reads(book, reads)
-    _watches(book, watches, cells)
+    _watches(book, delays, costs)
     _code(book, quick=quick)
     _submits(book, etcd, quick=quick)
     after, own_s = environment.machine_load(time.monotonic()), _cpu_s(etcd) - own_before
@@ -181,17 +182,14 @@ def _reads(book: _Book, reads: list[Read]) -> None:
     book.put("reply_item_s", client.b, "s/item", "CPU time of the client by keys read", client.error)
 
 
-def _watches(book: _Book, watches: list[tuple[int, list[float], float]], cells: list[Cell]) -> None:
-    single = statistics.median(watches[0][1])
+def _watches(book: _Book, delays: list[float], costs: list[WatchCost]) -> None:
     # The acknowledgement costs the client its own decoding; a change that is seen before it has negative delay.
-    delay_s = max(MIN_DELAY_S, single + book.value("reply_s"))
-    book.put("etcd_watch_delay_s", delay_s, "s", f"change seen after the acknowledgement, n = {len(watches[0][1])}")
-    alone = {cell.batch: cell.client_cpu_s for cell in cells if cell.concurrency == 1}
-    extra = [max(0.0, cpu_s - alone[batch]) for batch, _, cpu_s in watches]
-    per_item = max(0.0, (extra[1] - extra[0]) / (watches[1][0] - 1))
-    source = "CPU time of a client that watches what it writes, without that of the writing"
-    book.put("watch_s", max(0.0, extra[0] - per_item), "s", source)
-    book.put("watch_item_s", per_item, "s/item", source)
+    delay_s = max(MIN_DELAY_S, statistics.median(delays) + book.value("reply_s"))
+    book.put("etcd_watch_delay_s", delay_s, "s", f"change seen after the acknowledgement, n = {len(delays)}")
+    seen = [cost for cost in costs if cost.messages]
+    line = fit.line([cost.changes / cost.messages for cost in seen], [cost.cpu_s / cost.messages for cost in seen])
+    source = f"what watching adds to the CPU time of a busy client, {sum(cost.messages for cost in seen)} messages"
+    book.line("watch_s", "watch_item_s", line, source)
 
 
 def _code(book: _Book, *, quick: bool) -> None:

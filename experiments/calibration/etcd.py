@@ -49,6 +49,15 @@ class Read:
     etcd_cpu_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class WatchCost:
+    """CPU seconds that a client spent on so many watch messages with so many changes in all."""
+
+    messages: int
+    changes: int
+    cpu_s: float
+
+
 class Bench:
     """Measurements against one embedded server."""
 
@@ -140,8 +149,8 @@ class Bench:
         own_s, etcd_s = time.process_time() - own_s, self._etcd_cpu_s() - etcd_s
         return Read(keys, sorted(latencies)[repeats // 2], own_s / repeats, etcd_s / repeats)
 
-    def watch_delays(self, batch: int, repeats: int) -> tuple[list[float], float]:
-        """How much later than the acknowledgement a change is seen; CPU seconds of the client for a transaction."""
+    def watch_delays(self, repeats: int) -> list[float]:
+        """How much later than the acknowledgement a change is seen on another connection."""
         seen: SimpleQueue[float] = SimpleQueue()
 
         def sink(event: Message) -> None:
@@ -156,16 +165,32 @@ class Bench:
             watcher.watch(Watch("task", "task/", "task0", 0))
             self._until_watched(seen)
             delays = []
-            cpu_s = time.process_time()
             for _ in range(repeats):
-                self._closed(iter([self._put(batch)]), 1)
+                self._closed(iter([self._put(1)]), 1)
                 acknowledged = time.perf_counter()
-                moments = [seen.get(timeout=10.0) for _ in range(batch)]
-                delays.append(max(moments) - acknowledged)
-            return delays, (time.process_time() - cpu_s) / repeats
+                delays.append(seen.get(timeout=10.0) - acknowledged)
+            return delays
         finally:
             watcher.close()
             other.close()
+
+    def watch_cost(self, batch: int, concurrency: int, seconds: float) -> WatchCost:
+        """What watching adds to the CPU time of a client that writes: the same load without a watch, then with one."""
+        alone_s = self._cpu_per_txn(batch, concurrency, seconds)[0]
+        messages: list[int] = []
+        watcher = Watcher(self.store, lambda event: messages.append(len(getattr(event, "changes", ()))))
+        try:
+            watcher.watch(Watch("task", "task/", "task0", 0))
+            self._closed(iter([self._put(batch)] * concurrency), concurrency)
+            watched_s, count = self._cpu_per_txn(batch, concurrency, seconds)
+        finally:
+            watcher.close()
+        return WatchCost(len(messages), sum(messages), max(0.0, (watched_s - alone_s) * count))
+
+    def _cpu_per_txn(self, batch: int, concurrency: int, seconds: float) -> tuple[float, int]:
+        began = time.process_time()
+        count = len(self._closed(self._puts(batch, time.perf_counter() + seconds), concurrency))
+        return (time.process_time() - began) / count, count
 
     def _until_watched(self, seen: "SimpleQueue[float]") -> None:
         deadline = time.perf_counter() + 10.0
