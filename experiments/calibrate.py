@@ -8,9 +8,11 @@ scenario that is compared with the model is a prediction.
 """
 
 import argparse
+import errno
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -65,8 +67,11 @@ def run(out: Path, *, quick: bool = False, allow_known_bad: bool = False, tell: 
 
     Raises ExperimentError, with a sentence for the user: no etcd, or one that acknowledges before its fsync; OSError.
     """
+    if out.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; name a file", str(out))
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.open("a").close()  # better now than after the measurement
+    with tempfile.TemporaryFile(dir=out.parent):
+        pass  # it can be written: better known now than after the measurement
     try:
         server = find_server(durable=not allow_known_bad)
         with EmbeddedEtcd(server=server) as etcd:

@@ -46,7 +46,11 @@ def run_suite(
         with progress_bar(f"{number}/{len(loaded)} {one.name}") as on_step:
             summaries = run_scenario(one, worlds, root / one.name, seed=seed, on_step=on_step)
         took_s = time.monotonic() - began
-        console.print(f"[{number}/{len(loaded)}] {one.name}: {headline(summaries)} ({took_s:.0f} s)", highlight=False)
+        console.print(
+            f"[{number}/{len(loaded)}] {one.name}: {headline(summaries)} ({took_s:.0f} s)",
+            highlight=False,
+            soft_wrap=True,
+        )
     write_environment(root, [one.name for one in loaded])
     if "sim" in worlds:
         write_calibration(root, profile)
