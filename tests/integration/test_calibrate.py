@@ -22,8 +22,10 @@ def test_a_calibrated_profile_drives_the_model(tmp_path: Path, durable_server: S
     assert all(one.source and one.when for one in profile.parameters.values())
     values = profile.values()
     assert values.etcd_fsync_s > 0
-    assert values.scheduler_item_s > 0
-    assert values.send_s > 0
+    # On a noisy machine a fitted line may lie wholly in one of its two coefficients; both cannot be nothing.
+    assert values.scheduler_event_s + values.scheduler_item_s > 0
+    assert values.send_s + values.send_item_s > 0
+    assert values.watch_s + values.watch_item_s > 0
     load = hostile(1).load
     specs = load.specs[:50]
     result = simulate(SimConfig(Load(specs, [0.0] * 50, [0.0] * 50), values=values))
