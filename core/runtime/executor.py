@@ -62,7 +62,8 @@ class Executor:
         try:
             value = function(_decoder.decode(spec.payload), task)
         except BaseException as error:
-            log.info("task %s (%s), attempt %d failed", spec.id, spec.type, job.marker.attempt, exc_info=error)
+            log.info("task %s (%s), attempt %d failed: %s", spec.id, spec.type, job.marker.attempt, _sentence(error))
+            log.debug("where it failed", exc_info=error)  # with --verbose
             return NULL, _sentence(error)
         try:
             encoded = _encoder.encode(value)
