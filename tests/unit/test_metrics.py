@@ -82,6 +82,13 @@ def test_unfinished_tasks_are_not_completed_and_count_as_submitted() -> None:
     assert result["steady_throughput_per_s"] is None
 
 
+def test_tasks_that_failed_are_completed_and_counted_as_failed() -> None:
+    trace = trace_of([1.0, 2.0, 3.0])
+    trace.loc[1, "outcome"] = "failed"
+    result = of_repetition(trace, NONE, counts(submitted=3), slots=1)
+    assert (result["completed"], result["failed"]) == (3, 1)
+
+
 def test_nothing_completed_gives_nulls_not_nans(tmp_path: Path) -> None:
     trace = trace_of([1.0])
     trace["outcome"] = ""

@@ -414,3 +414,5 @@ def test_garbage_is_left_alone() -> None:
             bench.changes(
                 watch, Change(key, None, 101, deleted=True), Change(key, SchedulerRecord("?"), 102, version=1)
             )
+    commands = bench.changes("ready", Change(ready(2).key, ready(2).value, 103, version=1))
+    assert [item.marker.spec.id for item in only(Assign, commands)[0].items] == [task_id(2)]
