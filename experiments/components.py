@@ -22,6 +22,7 @@ from core.kv import keys
 from core.kv.requests import Found, Get
 from core.model import SchedulerRecord, WorkerRecord
 from core.settings import Config, SchedulerSettings, WorkerSettings
+from experiments.overrides import Overrides
 from experiments.schema import Topology
 from experiments.world import ExperimentError
 
@@ -34,9 +35,9 @@ POLL_S = 0.02
 LOG_TAIL_CHARS = 500
 
 
-def config_of(topology: Topology) -> Config:
-    """The components' settings that a topology asks for."""
-    return Config(
+def config_of(topology: Topology, settings: Overrides | None = None) -> Config:
+    """The components' settings that a topology asks for, with a scenario's own changes."""
+    fixed = Config(
         scheduler=SchedulerSettings(
             dispatch=topology.dispatch,
             poll_interval_s=topology.scheduler_poll_interval_s,
@@ -51,19 +52,20 @@ def config_of(topology: Topology) -> Config:
             lease_ttl_s=topology.lease_ttl_s,
         ),
     )
+    return fixed if settings is None else settings.apply(fixed)
 
 
 class Components:
     """Schedulers and workers of one repetition, in one namespace. All are ended on exit."""
 
-    def __init__(self, topology: Topology, endpoints: str, namespace: str) -> None:
+    def __init__(self, topology: Topology, endpoints: str, namespace: str, settings: Overrides | None = None) -> None:
         self._store = EtcdStore(endpoints, namespace)
         self._supervisor = Supervisor(data_folder())
         self.directory = self._supervisor.directory
         self.trace_dir = self.directory / "trace"
         self.trace_dir.mkdir()
         config = self.directory / "config.toml"
-        config.write_bytes(msgspec.toml.encode(config_of(topology)))
+        config.write_bytes(msgspec.toml.encode(config_of(topology, settings)))
         self._common = ("--etcd-endpoints", endpoints, "--namespace", namespace)
         self._config = ("--config", str(config), "--trace-dir", str(self.trace_dir))
         self._pids: dict[str, int] = {}

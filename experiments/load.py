@@ -26,6 +26,7 @@ from core.client import Client
 from core.etcd.errors import EtcdUnreachable, EtcdUnsupported
 from core.model import TaskSpec
 from experiments import workload
+from experiments.components import config_of
 from experiments.schema import Scenario
 
 POLL_S = 0.02
@@ -52,7 +53,13 @@ def main(argument: str) -> int:
     if select.select([sys.stdin], [], [], 0)[0]:  # nobody speaks to us before we are ready: the runner is gone
         return 1
     try:
-        client = Client(job.endpoints, namespace=job.namespace, trace_dir=Path(job.trace_dir), name=NAME)
+        client = Client(
+            job.endpoints,
+            namespace=job.namespace,
+            settings=config_of(job.scenario.topology, job.scenario.settings).client,
+            trace_dir=Path(job.trace_dir),
+            name=NAME,
+        )
     except (ValueError, EtcdUnreachable, EtcdUnsupported) as error:
         say({"error": str(error)})
         return 1

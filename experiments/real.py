@@ -79,7 +79,7 @@ class RealWorld:
                 raise ExperimentError(str(error)) from error
             put_s = probe(store)
             tell("starting the processes")
-            components = stack.enter_context(Components(one.topology, self._endpoints, namespace))
+            components = stack.enter_context(Components(one.topology, self._endpoints, namespace, one.settings))
             components.start_all()
             generator = stack.enter_context(LoadProcess(one, workload, self._endpoints, namespace, components))
             components.wait_registered()

@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import msgspec
 
+from experiments.overrides import Overrides
 from experiments.schema import (
     ARRIVALS_TAG,
     SERVICE_TAG,
@@ -116,6 +117,7 @@ _TAGS: dict[str, tuple[type[msgspec.Struct], ...]] = {"arrivals": get_args(Arriv
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "": Scenario,
     "topology": Topology,
+    "settings": Overrides,
     "workload": Workload,
     "faults": Fault,
     "measure": Measure,
@@ -179,6 +181,7 @@ def write(scenario: Scenario, directory: Path) -> Path:
     """Write `scenario.toml`, and the files it names, so that the directory alone can repeat the run."""
     directory.mkdir(parents=True, exist_ok=True)
     document = msgspec.to_builtins(scenario, str_keys=True)
+    document["settings"] = scenario.settings.changes() or None
     for table in ("arrivals", "service"):
         named = document["workload"][table].get("file")
         if named:

@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from core.model import DEFAULT_PRIORITY, MAX_PAYLOAD_BYTES, PRIORITIES
 from core.settings import Count, Dispatch, Positive, Ticker, Ttl
+from experiments.overrides import Overrides
 
 Rate = Annotated[float, Meta(ge=0.001)]
 """Tasks a second; a task in a quarter of an hour is the least that makes sense."""
@@ -218,10 +219,13 @@ class Scenario(_Table, frozen=True):
     claims: tuple[str, ...] = ()
     """Ids of the claims (experiments/claims.toml) that this scenario bears on."""
     topology: Topology = Topology()
+    settings: Overrides = Overrides()
+    """Settings of the components that differ from the defaults, such as `[settings.scheduler]` `max_batch = 1`."""
     faults: tuple[Fault, ...] = ()
     measure: Measure = Measure()
 
     def __post_init__(self) -> None:
+        self.settings.check()
         for index, fault in enumerate(self.faults):
             self._check_fault(f"faults[{index}]", fault)
         arrivals_s = self.workload.expected_duration_s

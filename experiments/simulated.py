@@ -71,7 +71,7 @@ class SimulatedWorld:
         return Measured(rows_of_trace, _resources(result), counts, facts, _logs(result) if wrong else {})
 
     def _config(self, one: Scenario, workload: Workload) -> SimConfig:
-        config = config_of(one.topology)
+        config = config_of(one.topology, one.settings)
         slots = one.topology.workers * one.topology.slots
         work_s = float(workload.service_s.sum()) / slots
         last_s = float(np.nan_to_num(workload.intended_s).max())

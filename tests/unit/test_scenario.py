@@ -1,9 +1,16 @@
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from core.settings import ClientSettings, Config, load_config
+from experiments import load as load_generator
+from experiments import report, workload
+from experiments.components import Components, config_of
+from experiments.overrides import Overrides
 from experiments.scenario import ScenarioError, load, names, write
-from experiments.schema import Burst, Constant, Empirical, Exponential, Scenario
+from experiments.schema import Burst, Constant, Empirical, Exponential, Scenario, Workload
+from experiments.simulated import SimulatedWorld
 
 MINIMAL = """
 name = "mine"
@@ -142,3 +149,103 @@ def test_every_scenario_of_ours_loads_under_its_own_name(name: str, *, quick: bo
     assert isinstance(scenario, Scenario)
     assert scenario.name == name
     assert scenario.claims
+
+
+ABLATED = """
+[settings.scheduler]
+max_batch = 1
+max_in_flight = 1
+max_buffer = 0
+window = 64
+steal_after_s = 2
+[settings.worker]
+max_batch = 3
+[settings.client]
+max_batch = 2
+[topology]
+workers = 2
+slots = 4
+lease_ttl_s = 3
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[settings.scheduler]\nmax_batch = 0", ": settings.scheduler.max_batch: Expected `int` >= 1"),
+        ("[settings.worker]\nmax_batch = 1.5", ": settings.worker.max_batch: Expected `int`, got `float`"),
+        ("[settings.client]\nmax_batch = 'x'", ": settings.client.max_batch: Expected `int`, got `str`"),
+        ("[settings.scheduler]\nmax_bach = 1", ": settings.scheduler.max_bach: unknown key; did you mean 'max_batch'?"),
+        ("[settings.client]\nwindow = 1", ": settings.client.window: unknown key"),
+        ("[settings.schedulr]\nwindow = 1", ": settings.schedulr: unknown key; did you mean 'scheduler'?"),
+        ("[settings]\nscheduler = 1", ": settings.scheduler: Expected `object`, got `int`"),
+        (
+            "[settings.scheduler]\ndispatch = 'poll'",
+            ": settings.scheduler.dispatch belongs to the topology: set topology.dispatch instead",
+        ),
+        (
+            "[settings.worker]\npoll_interval_s = 1",
+            ": settings.worker.poll_interval_s belongs to the topology: set topology.worker_poll_interval_s instead",
+        ),
+        ("[settings.worker]\nslots = 1", ": settings.worker.slots belongs to the topology: set topology.slots instead"),
+        ("[settings.worker]\nqueues = 'a'", ": settings.worker.queues cannot be set: the load has one queue"),
+        ("[quick]\nsettings.worker.max_batch = 0", "settings.worker.max_batch: Expected `int` >= 1 (with [quick]"),
+    ],
+)
+def test_mistakes_in_settings_are_named_with_their_key_path(tmp_path: Path, text: str, sentence: str) -> None:
+    path = save(tmp_path, MINIMAL + text)
+    with pytest.raises(ScenarioError) as caught:
+        load(path)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def check_ablated(config: Config) -> None:
+    scheduler = config.scheduler
+    assert (scheduler.max_batch, scheduler.max_in_flight, scheduler.max_buffer, scheduler.window) == (1, 1, 0, 64)
+    assert (scheduler.steal_after_s, scheduler.lease_ttl_s) == (2.0, 3.0)
+    assert (config.worker.max_batch, config.worker.slots, config.worker.lease_ttl_s) == (3, 4, 3.0)
+    assert config.worker.max_in_flight == Config().worker.max_in_flight
+    assert config.client.max_batch == 2
+
+
+def test_settings_reach_the_real_components_and_survive_the_run_directory(tmp_path: Path) -> None:
+    scenario = load(write(load(save(tmp_path, MINIMAL + ABLATED)), tmp_path / "run"))
+    with Components(scenario.topology, "127.0.0.1:1", "/nowhere/", scenario.settings) as components:
+        check_ablated(load_config(components.directory / "config.toml"))
+
+
+def test_settings_reach_the_model(tmp_path: Path) -> None:
+    scenario = load(save(tmp_path, MINIMAL + ABLATED))
+    config = SimulatedWorld(scenario)._config(scenario, workload.draw(scenario, 0))
+    check_ablated(Config(scheduler=config.scheduler, worker=config.worker, client=config.client))
+
+
+@pytest.mark.parametrize("one", [MINIMAL, MINIMAL + ABLATED])
+def test_the_load_generator_gets_the_client_settings(tmp_path: Path, one: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenario = load(save(tmp_path, one))
+    job = load_generator.Job(scenario, 0, "127.0.0.1:1", "/nowhere/", str(tmp_path), 1.0)
+    seen: list[ClientSettings | None] = []
+
+    def client(*_: object, settings: ClientSettings | None = None, **__: object) -> None:
+        seen.append(settings)
+        raise ValueError("enough seen")
+
+    monkeypatch.setattr(load_generator, "Client", client)
+    monkeypatch.setattr(load_generator, "say", lambda _: None)
+    monkeypatch.setattr("select.select", lambda *_: ([], [], []))
+    assert load_generator.main(msgspec.json.encode(job).decode()) == 1
+    assert seen == [config_of(scenario.topology, scenario.settings).client]
+    assert seen[0] is not None
+    assert seen[0].max_batch == scenario.settings.client.get("max_batch", ClientSettings().max_batch)
+
+
+def test_a_scenario_built_in_python_is_checked_too() -> None:
+    wrong = Overrides(scheduler={"window": 0})
+    with pytest.raises(ValueError, match=r"^settings.scheduler.window: Expected `int` >= 1"):
+        Scenario(name="x", workload=Workload(arrivals=Burst(), count=1), settings=wrong)
+
+
+def test_ablations_are_not_part_of_the_report() -> None:
+    assert not [name for name in (*report.QUICK, *report.FULL) if name.startswith("ablation")]
+    assert "ablation-baseline" in names()
