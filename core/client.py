@@ -5,6 +5,7 @@ with Client("127.0.0.1:2379") as client:
     print(handle.result(timeout_s=10))
 """
 
+import secrets
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import msgspec
 from core.etcd.store import DEFAULT_NAMESPACE
 from core.handle import Call, Handle, SubmitError, TaskCancelledError, TaskFailedError, TaskNotFoundError
 from core.inspect import TaskStatus, describe_task
+from core.kv import keys
 from core.kv.requests import Get, Grant, Response, Revoke, Txn
 from core.machine.client import ClientMachine
 from core.machine.messages import Acknowledge, Deliver, Drain, Follow, Message, Submit
@@ -28,7 +30,7 @@ from core.runtime.link import EtcdLink
 from core.runtime.spool import Spool
 from core.scheduler import tasks_per_txn
 from core.settings import ClientSettings
-from core.specs import check_spec, make_spec
+from core.specs import check_spec, make_specs
 
 CLOSE_TIMEOUT_S = 10.0
 
@@ -61,6 +63,7 @@ class Client:
         settings = settings or ClientSettings()
         self._handles: dict[str, Handle] = {}
         self._calls: dict[str, tuple[TaskSpec, Call]] = {}  # submits that are not acknowledged yet
+        self._mailbox = secrets.token_hex(keys.MAILBOX_DIGITS // 2)
         self._failure: str | None = None
         self._spool = Spool(trace_dir, name) if trace_dir is not None else None
         self._inbox: Inbox = Inbox()
@@ -87,8 +90,7 @@ class Client:
 
         Raises ValueError (a bad name, priority or payload), SubmitError, TimeoutError (it may still be submitted).
         """
-        spec = make_spec(type, payload, queue=queue, priority=priority, max_attempts=max_attempts)
-        handle = self.submit_specs([spec])[0]
+        handle = self._submit(type, [payload], queue, priority, max_attempts)[0]
         if wait:
             handle.acknowledged(timeout_s)
         return handle
@@ -105,12 +107,26 @@ class Client:
         timeout_s: float = 60.0,
     ) -> list[Handle]:
         """Submit a task for each payload; otherwise as `submit`."""
-        specs = [make_spec(type, p, queue=queue, priority=priority, max_attempts=max_attempts) for p in payloads]
-        handles = self.submit_specs(specs)
+        handles = self._submit(type, payloads, queue, priority, max_attempts)
         if wait and handles:
             handles[-1].acknowledged(timeout_s)  # handles of one call, with fresh ids, are acknowledged together
             for handle in handles:
                 handle.acknowledged(0)
+        return handles
+
+    def _submit(
+        self, kind: str, payloads: Iterable[object], queue: str, priority: int, max_attempts: int
+    ) -> list[Handle]:
+        """Tasks with fresh ids: none of them is known here yet."""
+        self.check()
+        specs = make_specs(
+            kind, payloads, queue=queue, priority=priority, max_attempts=max_attempts, mailbox=self._mailbox
+        )
+        call = Call(len(specs))
+        handles = [Handle(self, spec.id, call) for spec in specs]
+        self._handles.update([(handle.id, handle) for handle in handles])
+        self._calls.update([(spec.id, (spec, call)) for spec in specs])
+        self._send(specs, follow=True)
         return handles
 
     def submit_specs(self, specs: Sequence[TaskSpec], *, follow: bool = True) -> list[Handle]:
@@ -124,7 +140,7 @@ class Client:
         self.check()
         for spec in specs:
             check_spec(spec)
-        call = Call()
+        call = Call(len(specs))
         handles: list[Handle] = []
         fresh: list[TaskSpec] = []
         for spec in specs:
@@ -139,10 +155,13 @@ class Client:
             else:
                 handles.append(Handle(self, spec.id, None, refused="a task with this id is submitted and is another"))
         call.expect(len(fresh))
-        if fresh:
-            self._inbox.put(Submit(tuple(fresh), now().mono, follow))
-        self.check()  # closed in the meantime: nobody would wake the handles
+        self._send(fresh, follow=follow)
         return handles
+
+    def _send(self, specs: list[TaskSpec], *, follow: bool) -> None:
+        if specs:
+            self._inbox.put(Submit(tuple(specs), now().mono, follow))
+        self.check()  # closed in the meantime: nobody would wake the handles
 
     def handle(self, task_id: str) -> Handle:
         """A handle for a task that was submitted earlier, by anyone."""

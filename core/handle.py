@@ -142,14 +142,14 @@ class Call:
 
     __slots__ = ("_missing", "acknowledged", "refused", "settled")
 
-    def __init__(self) -> None:
-        self._missing = 0
+    def __init__(self, count: int) -> None:
         self.refused: dict[str, str] = {}
         self.acknowledged = False
         self.settled = threading.Event()
+        self.expect(count)
 
     def expect(self, count: int) -> None:
-        """So many acknowledgements will come."""
+        """So many acknowledgements will come; it is said again before anything is sent, if at all."""
         self._missing = count
         if count == 0:
             self.acknowledged = True

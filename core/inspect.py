@@ -60,7 +60,7 @@ class Overview(msgspec.Struct, frozen=True):
     ready: dict[str, int]  # by queue
     later: int
     running: int
-    ended: int  # every task record that is in no other state, the dead ones included
+    ended: int  # with an outcome: the dead ones are among them
     dead: dict[str, int]  # by queue
     orphaned: int  # assigned to workers that are gone; a scheduler will requeue them
     unserved: tuple[str, ...]  # task types that wait although no live worker has a handler
@@ -75,13 +75,13 @@ class Overview(msgspec.Struct, frozen=True):
 def describe_task(task_id: str) -> Generator[Request, Response, TaskStatus | None]:
     """None where there is no such task."""
     patience = Patience()
+    found = yield from read(Get(keys.task(task_id)))
+    if not found.kvs or not isinstance(record := found.kvs[0].value, TaskRecord):
+        return None
+    spec = record.spec
     while True:
-        found = yield from read(Get(keys.task(task_id)))
-        if not found.kvs or not isinstance(record := found.kvs[0].value, TaskRecord):
-            return None
-        spec = record.spec
-        if record.outcome is not None:
-            outcome = record.outcome
+        done = yield from read(Get(keys.done(task_id)))
+        if done.kvs and isinstance(outcome := done.kvs[0].value, Outcome):
             state = TaskState.DEAD if outcome.verdict == "failed" else TaskState.DONE
             return TaskStatus(task_id, state, spec, outcome.attempt, outcome.losses, outcome.worker, outcome=outcome)
         status = yield from _find_marker(spec)
@@ -131,7 +131,7 @@ def overview() -> Generator[Request, Response, Overview]:
     values = (keys.SCHEDULER, keys.WORKER)
     gets = (
         *(Get(p, keys.prefix_end(p), keys_only=p not in values) for p in ranges),
-        Get(keys.TASK, keys.prefix_end(keys.TASK), count_only=True),
+        Get(keys.DONE, keys.prefix_end(keys.DONE), count_only=True),
     )
     patience = Patience()
     while True:
@@ -142,11 +142,10 @@ def overview() -> Generator[Request, Response, Overview]:
             raise RefusedError(answer)
         yield patience.pause()
     schedulers, workers, runs, later, dead, ready, _ = (found.kvs for found in answer.found)
-    waiting = sum(1 for kv in ready if keys.parse_ready(kv.key)) + sum(1 for kv in later if keys.parse_later(kv.key))
     held = Counter(run.worker for kv in runs if (run := keys.parse_run(kv.key)))
     live = tuple(_worker(kv, held) for kv in workers if _ours(kv))
     pages: list[Kv] = []
-    for prefix in (keys.READY, keys.RUN, keys.LATER, keys.DEAD, keys.TASK):
+    for prefix in (keys.READY, keys.RUN, keys.LATER, keys.DEAD, keys.DONE, keys.TASK):
         page = yield from read(Get(prefix, keys.prefix_end(prefix), limit=PAGE))
         pages += page.kvs
     served = {handler for worker in live for handler in worker.types}
@@ -159,7 +158,7 @@ def overview() -> Generator[Request, Response, Overview]:
         dict(Counter(parsed.queue for kv in ready if (parsed := keys.parse_ready(kv.key)))),
         sum(1 for kv in later if keys.parse_later(kv.key)),
         sum(held.values()),
-        max(0, answer.found[-1].count - waiting - sum(held.values())),
+        answer.found[-1].count,
         dict(Counter(buried.queue for kv in dead if (buried := keys.parse_dead(kv.key)))),
         sum(count for worker, count in held.items() if worker not in {one.id for one in live}),
         tuple(sorted(wanted - served)),
@@ -193,6 +192,7 @@ def _foreign(with_values: tuple[Kv, ...], keys_only: tuple[Kv, ...]) -> Generato
 
 _SHAPES: dict[str, tuple[Callable[[str], object], type[Record]]] = {
     keys.DEAD: (keys.parse_dead, DeadRecord),
+    keys.DONE: (keys.parse_done, Outcome),
     keys.LATER: (keys.parse_later, Marker),
     keys.READY: (keys.parse_ready, Marker),
     keys.RUN: (keys.parse_run, Marker),

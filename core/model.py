@@ -74,8 +74,11 @@ class Verdict(enum.StrEnum):
     CANCELLED = "cancelled"
 
 
-class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """The end of a task. `token` is the run marker's mod_revision: with `worker` and `attempt` the fencing token."""
+class Outcome(Record, frozen=True, tag="outcome"):
+    """Value of `done/{mailbox}/{id}`: the end of a task.
+
+    `token` is the run marker's mod_revision: with `worker` and `attempt` the fencing token.
+    """
 
     verdict: Verdict
     result: Raw = NULL
@@ -89,10 +92,9 @@ class Outcome(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 class TaskRecord(Record, frozen=True, tag="task"):
-    """Value of `task/{id}`: the specification; at the end, also the outcome."""
+    """Value of `task/{id}`: what was asked for. Written by the submit and never again."""
 
     spec: TaskSpec
-    outcome: Outcome | None = None
 
 
 class WorkerRecord(Record, frozen=True, tag="worker"):
@@ -130,4 +132,4 @@ class Garbage(Record, frozen=True, tag="garbage"):
     reason: str
 
 
-AnyRecord = Marker | TaskRecord | WorkerRecord | SchedulerRecord | DeadRecord | Garbage
+AnyRecord = Marker | TaskRecord | Outcome | WorkerRecord | SchedulerRecord | DeadRecord | Garbage

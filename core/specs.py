@@ -1,5 +1,7 @@
 """Specifications of tasks, checked."""
 
+from collections.abc import Iterable
+
 import msgspec
 from msgspec import Raw
 from uuid_utils import uuid7
@@ -22,21 +24,52 @@ def make_spec(
 
     Raises ValueError with a sentence for the user.
     """
-    spec = TaskSpec(uuid7().hex, type, queue, encode_payload(payload), priority, max_attempts, submitted_at=now().wall)
-    check_spec(spec)
-    return spec
+    return make_specs(type, [payload], queue=queue, priority=priority, max_attempts=max_attempts)[0]
+
+
+def make_specs(
+    type: str,  # noqa: A002 - the field's word
+    payloads: Iterable[object],
+    *,
+    queue: str = "default",
+    priority: int = DEFAULT_PRIORITY,
+    max_attempts: int = 3,
+    mailbox: str = "",
+) -> list[TaskSpec]:
+    """A specification for each payload, in `mailbox` (eight hexadecimal digits) or in one each.
+
+    Raises ValueError with a sentence for the user.
+    """
+    _check(type, queue, priority, max_attempts)
+    submitted_at, kept = now().wall, -len(mailbox) or None
+    return [
+        TaskSpec(
+            uuid7().hex[:kept] + mailbox,
+            type,
+            queue,
+            NULL if payload is None else encode_payload(payload),
+            priority,
+            max_attempts,
+            submitted_at=submitted_at,
+        )
+        for payload in payloads
+    ]
 
 
 def check_spec(spec: TaskSpec) -> None:
     """Raises ValueError with a sentence for the user."""
-    check_name("task type", spec.type)
-    check_name("queue", spec.queue)
+    _check(spec.type, spec.queue, spec.priority, spec.max_attempts)
     if not keys.is_task_id(spec.id):
         raise ValueError(f"task id {spec.id!r} is not 32 lower-case hexadecimal digits")
-    if spec.priority not in PRIORITIES:
-        raise ValueError(f"priority {spec.priority} is not one of 0 (first) to {PRIORITIES[-1]} (last)")
-    if spec.max_attempts < 1:
-        raise ValueError(f"max_attempts must be at least 1, not {spec.max_attempts}")
+
+
+def _check(kind: str, queue: str, priority: int, max_attempts: int) -> None:
+    check_name("task type", kind)
+    check_name("queue", queue)
+    if priority not in PRIORITIES:
+        raise ValueError(f"priority {priority} is not one of 0 (first) to {PRIORITIES[-1]} (last)")
+    if max_attempts < 1:
+        raise ValueError(f"max_attempts must be at least 1, not {max_attempts}")
 
 
 def encode_payload(payload: object) -> Raw:

@@ -12,8 +12,8 @@ class TaskState(enum.StrEnum):
     READY = "ready"  # ready/{queue}/{priority}/{id}: waits for a worker
     LATER = "later"  # later/{due}/{id}: waits for its retry
     RUNNING = "running"  # run/{worker}/{id}: assigned to a worker
-    DEAD = "dead"  # dead/{queue}/{id}, and an outcome in the task record: attempts exhausted, or lost too often
-    DONE = "done"  # an outcome in the task record
+    DEAD = "dead"  # dead/{queue}/{id}, and an outcome: attempts exhausted, or lost too often
+    DONE = "done"  # done/{mailbox}/{id}: the outcome
 
 
 class Transition(NamedTuple):

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 from core.etcd.store import EtcdStore
 from core.kv import keys
 from core.kv.requests import Delete, Found, Get, Kv, Txn
-from core.model import TaskRecord
+from core.model import Outcome
 from experiments.world import ExperimentError
 
 MARKERS = (keys.READY, keys.LATER, keys.RUN)
 DELETE_BATCH = 100
 """Under etcd's default limit of 128 operations in a transaction."""
 READ_TIMEOUT_S = 60.0
-
-WRITES_OF_A_TASK = 2
-"""A task record is written twice: by the submit and with its outcome. More means a second commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +27,7 @@ class Aftermath:
 
 
 def inspect(store: EtcdStore) -> Aftermath:
-    """Read the whole namespace, markers before tasks: a task that ends meanwhile is then seen in one place at least.
+    """Read the whole namespace, markers before outcomes: a task that ends meanwhile is seen in one place at least.
 
     Raises ExperimentError where etcd does not answer.
     """
@@ -41,16 +38,16 @@ def inspect(store: EtcdStore) -> Aftermath:
             marked[task_id] = marked.get(task_id, 0) + 1
     outcomes: dict[str, tuple[str, int]] = {}
     stored = lost = doubled = misplaced = 0
-    for kv in _read(store, keys.TASK, keys_only=False):
+    for kv in _read(store, keys.DONE, keys_only=False):
+        if isinstance(kv.value, Outcome):
+            outcomes[kv.key.rpartition("/")[2]] = (str(kv.value.verdict), kv.value.attempt)
+        doubled += kv.version > 1
+    for kv in _read(store, keys.TASK, keys_only=True):
         task_id = kv.key.removeprefix(keys.TASK)
-        ended = isinstance(kv.value, TaskRecord) and kv.value.outcome is not None
-        if isinstance(kv.value, TaskRecord) and kv.value.outcome is not None:
-            outcomes[task_id] = (str(kv.value.outcome.verdict), kv.value.outcome.attempt)
-        places = marked.get(task_id, 0) + ended
+        places = marked.get(task_id, 0) + (task_id in outcomes)
         stored += 1
         lost += places == 0
         misplaced += places > 1
-        doubled += kv.version > WRITES_OF_A_TASK
     return Aftermath(outcomes, stored, lost, doubled, misplaced)
 
 

@@ -202,16 +202,18 @@ def read_numbers(path: Path) -> Floats:
 def make_ids(intended_s: Floats, base_ms: int, rng: np.random.Generator) -> list[str]:
     """Ids like UUIDv7 (RFC 9562) in 32 hex digits, strictly increasing in the order given.
 
-    12 digits of milliseconds, '7', 3 digits that count within the millisecond, the variant ('8' to 'b'), 15 random
-    digits. More than 4,096 tasks in one millisecond spill into the next.
+    12 digits of milliseconds, '7', 3 digits that count within the millisecond, the variant ('8' to 'b'), 7 random
+    digits, and the mailbox, as one client would make them. More than 4,096 tasks in one millisecond spill into the
+    next.
     """
     count = len(intended_s)
     order = np.arange(count, dtype=np.int64)
     due_ms = base_ms + np.floor(np.nan_to_num(intended_s) * 1000).astype(np.int64)
     ticks = np.maximum.accumulate(due_ms * _COUNTER - order) + order
     variants = rng.integers(8, 12, count)
-    tails = rng.integers(0, 1 << 60, count)
+    tails = rng.integers(0, 1 << 28, count)
+    mailbox = int(rng.integers(0, 1 << 32))
     return [
-        f"{tick // _COUNTER:012x}7{tick % _COUNTER:03x}{variant:x}{tail:015x}"
+        f"{tick // _COUNTER:012x}7{tick % _COUNTER:03x}{variant:x}{tail:07x}{mailbox:08x}"
         for tick, variant, tail in zip(ticks.tolist(), variants.tolist(), tails.tolist(), strict=True)
     ]

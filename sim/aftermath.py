@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from core.kv import keys
 from core.kv.memory import MemoryKv
 from core.kv.requests import Found, Get, Kv
-from core.model import TaskRecord
-
-WRITES_OF_A_TASK = 2
-"""The submit and the outcome. More is a second commit."""
+from core.model import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +30,16 @@ def inspect(kv: MemoryKv) -> Aftermath:
             marked[task_id] = marked.get(task_id, 0) + 1
     outcomes: dict[str, tuple[str, int]] = {}
     stored = lost = doubled = misplaced = 0
+    for one in _all(kv, keys.DONE):
+        assert isinstance(one.value, Outcome)
+        outcomes[one.key.rpartition("/")[2]] = (str(one.value.verdict), one.value.attempt)
+        doubled += one.version > 1
     for one in _all(kv, keys.TASK):
-        assert isinstance(one.value, TaskRecord)
-        task_id, outcome = one.value.spec.id, one.value.outcome
-        if outcome is not None:
-            outcomes[task_id] = (str(outcome.verdict), outcome.attempt)
-        places = marked.pop(task_id, 0) + (outcome is not None)
+        task_id = one.key.removeprefix(keys.TASK)
+        places = marked.pop(task_id, 0) + (task_id in outcomes)
         stored += 1
         lost += places == 0
         misplaced += places > 1
-        doubled += one.version > WRITES_OF_A_TASK
     return Aftermath(outcomes, stored, lost, doubled, misplaced + len(marked))
 
 

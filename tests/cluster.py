@@ -20,9 +20,9 @@ from core.etcd.store import EtcdStore
 from core.etcd.watch import Watcher
 from core.inspect import Overview, overview
 from core.kv import keys
-from core.kv.requests import Found, Get, Kv, Txn, TxnDone
+from core.kv.requests import Found, Get, Txn, TxnDone
 from core.machine.messages import Changes, Message, Watch
-from core.model import Outcome, TaskRecord
+from core.model import Outcome
 from core.runtime.calls import perform
 from core.settings import Config, SchedulerSettings, WorkerSettings
 
@@ -220,7 +220,7 @@ class Ledger:
         self.requeued_from: set[str] = set()
         self._watcher = Watcher(store, self._take)
         revision = self._get(Get("", count_only=True)).revision
-        self._watcher.watch(Watch("task", keys.TASK, keys.prefix_end(keys.TASK), revision + 1))
+        self._watcher.watch(Watch("done", keys.DONE, keys.prefix_end(keys.DONE), revision + 1))
 
     def _get(self, get: Get) -> Found:
         found = self._store.call(get, PATIENCE_S)
@@ -235,9 +235,10 @@ class Ledger:
             for change in event.changes:
                 if change.deleted:
                     self.problems.append(f"{change.key} was deleted")
-                elif isinstance(change.value, TaskRecord) and change.value.outcome is not None:
-                    self._commits[change.value.spec.id] += 1
-                    self.outcomes[change.value.spec.id] = change.value.outcome
+                elif isinstance(change.value, Outcome):
+                    task_id = change.key.rpartition("/")[2]
+                    self._commits[task_id] += 1
+                    self.outcomes[task_id] = change.value
             self._changed.notify_all()
 
     def wait(self, count: int, patience_s: float = PATIENCE_S) -> None:
@@ -248,14 +249,14 @@ class Ledger:
 
     def conserved(self, submitted: Iterable[str]) -> dict[str, str]:
         """At one revision, each submitted task is in exactly one state and nothing else is there: id -> state."""
-        prefixes = (keys.READY, keys.LATER, keys.RUN, keys.TASK)
+        prefixes = (keys.READY, keys.LATER, keys.RUN, keys.DONE, keys.TASK)
         gets = tuple(Get(prefix, keys.prefix_end(prefix)) for prefix in prefixes)
         answer = self._store.call(Txn((), gets), PATIENCE_S)
         assert isinstance(answer, TxnDone), answer
         states: dict[str, list[str]] = {task_id: [] for task_id in submitted}
         for prefix, found in zip(prefixes, answer.found, strict=True):
             for kv in found.kvs:
-                if prefix != keys.TASK or _ended(kv):
+                if prefix != keys.TASK:
                     states.setdefault(kv.key.rpartition("/")[2], []).append(prefix)
         wrong = {task_id: where for task_id, where in states.items() if len(where) != 1}
         assert not wrong, f"not in exactly one state: {wrong}"
@@ -266,14 +267,14 @@ class Ledger:
         """Wait for the end of all tasks; each has exactly one outcome, committed once, and no marker is left."""
         self.wait(len(submitted), patience_s)
         assert not self.problems, self.problems
-        assert set(self.conserved(submitted).values()) == {keys.TASK}
+        assert set(self.conserved(submitted).values()) == {keys.DONE}
         # Whatever was committed is at or before the revision of that scan; the watch delivers it in order.
         until(lambda: sum(self._commits.values()) >= len(submitted), "the watch to catch up")
         assert set(self._commits) == set(submitted)
         twice = {task_id: count for task_id, count in self._commits.items() if count != 1}
         assert not twice, f"committed more than once: {twice}"
-        versions = {kv.key: kv.version for kv in self._get(Get(keys.TASK, keys.prefix_end(keys.TASK))).kvs}
-        assert set(versions.values()) == {2}, "written by the submit and with the outcome, never more"
+        versions = {kv.key: kv.version for kv in self._get(Get(keys.DONE, keys.prefix_end(keys.DONE))).kvs}
+        assert set(versions.values()) == {1}, "an outcome is written once"
 
     def close(self) -> None:
         self._watcher.close()
@@ -283,10 +284,6 @@ class Ledger:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
-
-
-def _ended(kv: Kv) -> bool:
-    return isinstance(kv.value, TaskRecord) and kv.value.outcome is not None
 
 
 def held_by(store: EtcdStore, worker: str) -> set[str]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 
 from core.kv import keys
 from core.kv.memory import MemoryKv, Written
-from core.model import AnyRecord, DeadRecord, Marker, TaskRecord, Verdict
+from core.model import AnyRecord, DeadRecord, Marker, Outcome, TaskRecord, Verdict
 
 
 class Ledger:
@@ -18,11 +18,16 @@ class Ledger:
         self._seen = 0
         self._places: dict[str, set[str]] = defaultdict(set)
         self._records: dict[str, TaskRecord] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._attempts: dict[str, tuple[int, int]] = {}
 
     @property
     def tasks(self) -> dict[str, TaskRecord]:
         return self._records
+
+    @property
+    def outcomes(self) -> dict[str, Outcome]:
+        return self._outcomes
 
     def place(self, task_id: str) -> str:
         """The task's state: ready, later, run, dead or done."""
@@ -46,7 +51,7 @@ class Ledger:
     def _take_in(self, written: Written) -> str | None:
         key = written.key
         kind, _, rest = key.partition("/")
-        if kind not in {"ready", "later", "run", "dead", "task"}:
+        if kind not in {"ready", "later", "run", "dead", "done", "task"}:
             return None
         task_id = rest.rpartition("/")[2]
         if not keys.is_task_id(task_id):
@@ -54,10 +59,13 @@ class Ledger:
         value: AnyRecord | None = written.after.value if written.after else None
         if kind == "task":
             assert isinstance(value, TaskRecord), f"{key} deleted or garbled"
-            before = self._records.get(task_id)
-            assert before is None or before.outcome is None, f"{task_id} ended twice"
-            assert before is None or before.spec == value.spec, f"the specification of {task_id} changed"
+            assert task_id not in self._records, f"the specification of {task_id} was written again"
             self._records[task_id] = value
+        elif kind == "done":
+            assert isinstance(value, Outcome), f"{key} deleted or garbled"
+            assert key == keys.done(task_id)
+            assert task_id not in self._outcomes, f"{task_id} ended twice"
+            self._outcomes[task_id] = value
         elif value is None:
             self._places[task_id].discard(key)
         else:
@@ -85,10 +93,11 @@ class Ledger:
         record = self._records.get(task_id)
         assert record is not None, f"{task_id} has a marker but no record at revision {revision}"
         places = sorted(self._places[task_id])
-        if record.outcome is None:
+        outcome = self._outcomes.get(task_id)
+        if outcome is None:
             assert len(places) == 1, f"revision {revision}: {task_id} is in {places or 'no place'}"
             assert not places[0].startswith(keys.DEAD), f"{task_id} is dead without an outcome"
-        elif record.outcome.verdict == Verdict.FAILED:
+        elif outcome.verdict == Verdict.FAILED:
             assert places == [keys.dead(record.spec.queue, task_id)], f"revision {revision}: failed {task_id}: {places}"
         else:
             assert places == [], f"revision {revision}: {task_id} is done and in {places}"

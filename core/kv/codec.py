@@ -2,10 +2,10 @@
 
 import msgspec
 
-from core.model import AnyRecord, DeadRecord, Garbage, Marker, SchedulerRecord, TaskRecord, WorkerRecord
+from core.model import AnyRecord, DeadRecord, Garbage, Marker, Outcome, SchedulerRecord, TaskRecord, WorkerRecord
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Marker | TaskRecord | WorkerRecord | SchedulerRecord | DeadRecord)
+_decoder = msgspec.json.Decoder(Marker | TaskRecord | Outcome | WorkerRecord | SchedulerRecord | DeadRecord)
 
 encode = _encoder.encode
 

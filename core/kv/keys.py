@@ -2,10 +2,11 @@
 
     task/{id}                       ready/{queue}/{priority}/{id}     later/{due_ms}/{id}
     run/{worker}/{id}               worker/{worker}                   scheduler/{scheduler}
-    dead/{queue}/{id}
+    dead/{queue}/{id}               done/{mailbox}/{id}
 
 Ids are UUIDv7 in 32 hex digits, so key order is the order of submission. `due_ms` is wall time in milliseconds,
-zero-padded, so key order is the order of due times.
+zero-padded, so key order is the order of due times. A task's mailbox is the end of its id: a client gives all its
+tasks the same one, so that one watch tells it of their outcomes and of nobody else's.
 """
 
 import re
@@ -18,6 +19,7 @@ RUN = "run/"
 WORKER = "worker/"
 SCHEDULER = "scheduler/"
 DEAD = "dead/"
+DONE = "done/"
 LAST = b"\xff\xff".decode("utf-8", "surrogateescape")
 """Behind every key of a namespace, those included that are not UTF-8."""
 
@@ -26,6 +28,8 @@ _ID = re.compile(r"[0-9a-f]{32}")
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")  # a name, a dot and a lease of up to 16 digits
 _DUE = re.compile(r"[0-9]{13}")
 _LAST_MS = 10**13 - 1
+MAILBOX_DIGITS = 8
+"""Of an id. 32 bits keep the clients of one namespace apart; the digits before them are time and counter."""
 
 
 def check_name(kind: str, name: str) -> str:
@@ -98,6 +102,19 @@ def dead(queue: str, task_id: str) -> str:
     return f"dead/{queue}/{task_id}"
 
 
+def mailbox_of(task_id: str) -> str:
+    return task_id[-MAILBOX_DIGITS:]
+
+
+def mailbox(name: str) -> str:
+    """Prefix of the outcomes in a mailbox; of all outcomes where `name` is empty."""
+    return f"done/{name}/" if name else DONE
+
+
+def done(task_id: str) -> str:
+    return f"done/{task_id[-MAILBOX_DIGITS:]}/{task_id}"
+
+
 class ReadyKey(NamedTuple):
     queue: str
     priority: int
@@ -151,6 +168,12 @@ def parse_dead(key: str) -> DeadKey | None:
     if len(parts) != 3 or not _NAME.fullmatch(parts[1]) or not _ID.fullmatch(parts[2]):
         return None
     return DeadKey(parts[1], parts[2])
+
+
+def parse_done(key: str) -> str | None:
+    """The task's id; None where the key is not one of ours."""
+    task_id = key.rpartition("/")[2]
+    return task_id if _ID.fullmatch(task_id) and key == done(task_id) else None
 
 
 def parse_named(prefix: str, key: str) -> str | None:

@@ -1,43 +1,51 @@
 """The client's machine: submits tasks and waits for their outcomes.
 
 Submits are sent at once while fewer than `max_in_flight` transactions are under way, and gathered while not: batching
-adds no waiting time when idle. Outcomes come by one watch on task/ that is opened before the first submit that is
-to be followed, so that no outcome can slip through; what is followed later is read once, and watched from there.
+adds no waiting time when idle. Outcomes come by a watch on each mailbox (the end of the ids that one client gives its
+tasks) that is opened before the first submit that is to be followed, so that no outcome can slip through; what is
+followed later is read once, and watched from there.
 """
 
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
 
 from core.kv import keys
-from core.kv.requests import Kv
 from core.machine.messages import (
     Acknowledge,
     Changes,
     Deliver,
     Drain,
     Failed,
-    FetchTasks,
+    FetchOutcomes,
     Follow,
     Message,
     Now,
+    OutcomesFetched,
     Report,
     Started,
     Stop,
     Submit,
     SubmitBatch,
     SubmitDone,
-    TasksFetched,
     Timer,
     Trace,
+    Unwatch,
     Watch,
     WatchLost,
 )
-from core.model import Outcome, TaskRecord, TaskSpec
+from core.model import Outcome, TaskSpec
 from core.policy.batch import cut
 from core.settings import ClientSettings
 
 MAX_BATCH_BYTES = 1024 * 1024
 """etcd refuses requests over 1.5 MiB; the rest is room for keys and compares."""
+
+
+MAX_MAILBOXES = 64
+"""Watched one by one; a client that follows tasks of more of them at once watches all outcomes instead."""
+
+EVERY = ""
+"""Stands for all mailboxes."""
 
 
 class ClientMachine:
@@ -50,9 +58,12 @@ class ClientMachine:
         self._flight: dict[int, tuple[SubmitBatch, tuple[float, ...]]] = {}
         self._batch = 0
         self._followed: dict[str, None] = {}
-        self._unread: list[str] = []  # followed, but their record may have ended before the watch
-        self._watching = False
-        self._fetches = 0
+        self._unread: list[str] = []  # followed, but they may have ended before the watch
+        self._mailboxes: Counter[str] = Counter()  # of the followed
+        self._own: set[str] = set()  # of what was submitted here: watched to the end
+        self._watched: set[str] = set()
+        self._every = False  # there are too many mailboxes to watch each
+        self._fetching: tuple[str, ...] | None = None  # a read is under way; these will be watched from it on
         self._accepted: set[str] = set()  # while a fetch is under way, which may have read before
         self._closing = False
         self._handlers: dict[type[Message], Callable[..., list[Message]]] = {
@@ -60,7 +71,7 @@ class ClientMachine:
             Submit: self._on_submit,
             SubmitDone: self._on_submit_done,
             Follow: self._on_follow,
-            TasksFetched: self._on_fetched,
+            OutcomesFetched: self._on_fetched,
             Changes: self._on_changes,
             WatchLost: self._on_watch_lost,
             Timer: lambda event, now: [],
@@ -72,11 +83,12 @@ class ClientMachine:
 
     def handle(self, event: Message, now: Now) -> Sequence[Message]:
         commands = self._handlers[type(event)](event, now)
-        if (self._unread or (self._followed and not self._watching)) and not self._fetches:
-            self._fetches += 1
-            commands.append(FetchTasks(tuple(self._unread)))
+        unwatched = self._unwatched()
+        if self._fetching is None and (self._unread or unwatched):
+            self._fetching = unwatched
+            commands.append(FetchOutcomes(tuple(self._unread)))
             self._unread.clear()
-        if self._watching or not self._followed:
+        if not unwatched:  # an outcome that comes before its watch would be missed
             self._send(commands)
         if self._closing and not self._pending and not self._flight:
             commands.append(Stop())
@@ -87,14 +99,18 @@ class ClientMachine:
 
     def validate(self) -> None:
         assert len(self._flight) <= self.settings.max_in_flight
-        assert self._fetches in (0, 1)
+        assert set(map(keys.mailbox_of, self._followed)) == set(self._mailboxes), "a mailbox too many, or too few"
+        assert self._mailboxes.total() == len(self._followed)
+        assert len(self._watched) <= MAX_MAILBOXES
 
     # --- submitting ---
 
     def _on_submit(self, event: Submit, now: Now) -> list[Message]:
         self._pending.extend((spec, event.called_mono) for spec in event.specs)
         if event.follow:
-            self._followed.update((spec.id, None) for spec in event.specs)
+            mailboxes = self._follow([spec.id for spec in event.specs])
+            if not self._every:
+                self._own |= mailboxes
         return []
 
     def _send(self, commands: list[Message]) -> None:
@@ -114,9 +130,9 @@ class ClientMachine:
             settled = {*event.accepted, *event.conflicts}
             failed += [(spec.id, event.refused) for index, spec in enumerate(specs) if index not in settled]
         for task_id, _ in failed:
-            self._followed.pop(task_id, None)
+            self._unfollow(task_id)
         self._unread += [specs[index].id for index in event.existing if specs[index].id in self._followed]
-        if self._fetches:
+        if self._fetching is not None:
             self._accepted.update(accepted)
         commands: list[Message] = [Acknowledge(accepted, tuple(failed))]
         if self._trace and accepted:
@@ -128,25 +144,58 @@ class ClientMachine:
 
     def _on_follow(self, event: Follow, now: Now) -> list[Message]:
         new = [task_id for task_id in event.ids if task_id not in self._followed]
-        self._followed.update((task_id, None) for task_id in new)
+        self._follow(new)
         self._unread += new
         return []
 
-    def _on_fetched(self, event: TasksFetched, now: Now) -> list[Message]:
-        self._fetches -= 1
+    def _follow(self, task_ids: Sequence[str]) -> set[str]:
+        """Returns their mailboxes."""
+        fresh = [keys.mailbox_of(task_id) for task_id in task_ids if task_id not in self._followed]
+        self._followed.update(dict.fromkeys(task_ids))
+        self._mailboxes.update(fresh)
+        if not self._every and len(self._watched | self._mailboxes.keys()) > MAX_MAILBOXES:
+            self._every = True
+            self._unread = [*self._followed]  # the one watch begins after what the many may not have delivered yet
+        return set(fresh)
+
+    def _unfollow(self, task_id: str) -> bool:
+        """Whether it was followed."""
+        if task_id not in self._followed:
+            return False
+        del self._followed[task_id]
+        mailbox = keys.mailbox_of(task_id)
+        self._mailboxes[mailbox] -= 1
+        if not self._mailboxes[mailbox]:
+            del self._mailboxes[mailbox]
+        return True
+
+    def _unwatched(self) -> tuple[str, ...]:
+        """Mailboxes that are to be watched, and are not yet."""
+        wanted = (EVERY,) if self._every else self._mailboxes
+        return tuple([mailbox for mailbox in wanted if mailbox not in self._watched])
+
+    def _on_fetched(self, event: OutcomesFetched, now: Now) -> list[Message]:
         commands: list[Message] = []
-        if not self._watching:
-            self._watching = True
-            commands.append(Watch("task", keys.TASK, keys.prefix_end(keys.TASK), event.revision + 1, deletes=False))
-        self._deliver(event.kvs, now, commands)
+        for mailbox in self._fetching or ():
+            prefix = keys.mailbox(mailbox)
+            commands.append(Watch(prefix, prefix, keys.prefix_end(prefix), event.revision + 1, deletes=False))
+            self._watched.add(mailbox)
+        self._fetching = None
+        self._deliver(event.outcomes, now, commands)
         coming = self._submitting() | self._accepted if event.missing else set()
         self._accepted.clear()
-        missing = [task_id for task_id in event.missing if task_id in self._followed and task_id not in coming]
-        for task_id in missing:
-            del self._followed[task_id]
+        missing = [task_id for task_id in event.missing if task_id not in coming and self._unfollow(task_id)]
         if missing:
             commands.append(Deliver(tuple((task_id, None) for task_id in missing)))
+        self._tidy(commands)
         return commands
+
+    def _tidy(self, commands: list[Message]) -> None:
+        """Watches that nobody needs any more cost etcd and us for nothing."""
+        for mailbox in sorted(self._watched - {EVERY}):
+            if self._every or (mailbox not in self._mailboxes and mailbox not in self._own):
+                self._watched.discard(mailbox)
+                commands.append(Unwatch(keys.mailbox(mailbox)))
 
     def _submitting(self) -> set[str]:
         pending = {spec.id for spec, _ in self._pending}
@@ -154,29 +203,24 @@ class ClientMachine:
 
     def _on_changes(self, event: Changes, now: Now) -> list[Message]:
         commands: list[Message] = []
-        # Version 1 is the submit itself.
-        self._deliver([Kv(c.key, c.value, c.mod_revision) for c in event.changes if c.version != 1], now, commands)
+        ended = [(c.key.rpartition("/")[2], c.value) for c in event.changes if isinstance(c.value, Outcome)]
+        self._deliver(ended, now, commands)
+        if len(self._watched) > 1:
+            self._tidy(commands)
         return commands
 
-    def _deliver(self, kvs: Sequence[Kv], now: Now, commands: list[Message]) -> None:
-        outcomes: list[tuple[str, Outcome | None]] = []
-        rows = []
-        for kv in kvs:
-            if not isinstance(kv.value, TaskRecord) or kv.value.outcome is None:
-                continue
-            task_id, outcome = kv.value.spec.id, kv.value.outcome
-            if task_id in self._followed:
-                del self._followed[task_id]
-                outcomes.append((task_id, outcome))
-                rows.append((task_id, outcome.attempt, (now.mono,)))
+    def _deliver(self, ended: Iterable[tuple[str, Outcome]], now: Now, commands: list[Message]) -> None:
+        outcomes = tuple([(task_id, outcome) for task_id, outcome in ended if self._unfollow(task_id)])
         if outcomes:
-            commands.append(Deliver(tuple(outcomes)))
-        if self._trace and rows:
-            commands.append(Trace("observed", tuple(rows)))
+            commands.append(Deliver(outcomes))
+            if self._trace:
+                at = (now.mono,)
+                commands.append(Trace("observed", tuple([(key, outcome.attempt, at) for key, outcome in outcomes])))
 
     def _on_watch_lost(self, event: WatchLost, now: Now) -> list[Message]:
-        self._watching = False
-        self._unread = [*self._followed]
+        lost = {mailbox for mailbox in self._watched if keys.mailbox(mailbox) == event.watch}
+        self._watched -= lost
+        self._unread += [task_id for task_id in self._followed if lost & {EVERY, keys.mailbox_of(task_id)}]
         return []
 
     def _on_drain(self, event: Drain, now: Now) -> list[Message]:

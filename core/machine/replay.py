@@ -72,6 +72,7 @@ _event = msgspec.json.Decoder(
     | messages.Follow
     | messages.SubmitDone
     | messages.TasksFetched
+    | messages.OutcomesFetched
 )
 
 

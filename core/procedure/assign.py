@@ -15,16 +15,16 @@ def assign(command: Assign) -> Procedure:
     assigned: list[int] = []
     lost: list[int] = []
     gone: set[str] = set()
-    unsure = False  # an earlier attempt may have been applied: a changed marker may be our own doing
+    look = unsure = False  # `unsure`: an earlier attempt may have been applied; a changed marker may be our own doing
     pieces = Pieces([item.marker.spec.id for item in items])
     patience = Patience()
     while piece := pieces.next():
         piece = [index for index in piece if items[index].worker not in gone]
         if not piece:
             continue
-        answer = yield from transact(_transaction([items[index] for index in piece], check_runs=unsure))
+        answer = yield from transact(_transaction([items[index] for index in piece], look=look, check_runs=unsure))
         if isinstance(answer, Unknown):
-            unsure = True
+            look = unsure = True
             pieces.again(piece)
             yield patience.pause()
         elif isinstance(answer, Refused):
@@ -32,6 +32,9 @@ def assign(command: Assign) -> Procedure:
                 raise RefusedError(answer)
         elif answer.succeeded:
             assigned += piece
+        elif not look:  # rare: worth a second transaction, so that the first one carries no reads
+            look = True
+            pieces.again(piece)
         else:
             pieces.again(_sort_out(piece, command, answer, assigned, lost, gone, check_runs=unsure))
     return AssignDone(command.batch, tuple(assigned), tuple(lost), tuple(sorted(gone)))
@@ -41,7 +44,8 @@ def _workers(items: Sequence[Assignment]) -> list[str]:
     return sorted({item.worker for item in items})
 
 
-def _transaction(items: Sequence[Assignment], *, check_runs: bool) -> Txn:
+def _transaction(items: Sequence[Assignment], *, look: bool, check_runs: bool) -> Txn:
+    """With `look`, the else-branch reads what tells why a compare failed."""
     compares: list[Compare] = []
     then: list[Put | Delete] = []
     orelse: list[Get] = []
@@ -50,12 +54,14 @@ def _transaction(items: Sequence[Assignment], *, check_runs: bool) -> Txn:
         compares.append(unchanged(item.ready_key, item.ready_revision))
         then.append(Delete(item.ready_key))
         then.append(Put(run_key, item.marker))
-        orelse.append(Get(item.ready_key, keys_only=True))
+        if look:
+            orelse.append(Get(item.ready_key, keys_only=True))
         if check_runs:
             orelse.append(Get(run_key))
     for worker in _workers(items):
         compares.append(present(keys.worker(worker)))
-        orelse.append(Get(keys.worker(worker), keys_only=True))
+        if look:
+            orelse.append(Get(keys.worker(worker), keys_only=True))
     return Txn(tuple(compares), tuple(then), tuple(orelse))
 
 

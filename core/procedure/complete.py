@@ -1,10 +1,10 @@
 """Endings: the run marker still has our token -> the task ends, or waits for its retry.
 
-    success          run/ -> task record with its outcome
+    success          run/ -> done/{mailbox}/{id}, the outcome
     failure, again   run/ -> later/{due}/{id}, one attempt more
-    failure, last    run/ -> task record with its outcome, and dead/{queue}/{id}
+    failure, last    run/ -> done/{mailbox}/{id}, the outcome, and dead/{queue}/{id}
 
-Where the token does not match, the task record decides: if it carries our token, an earlier attempt of this very
+Where the token does not match, the outcome decides: if it carries our token, an earlier attempt of this very
 transaction was applied; a retry leaves its trace in `later/` or `ready/`; otherwise we are fenced off.
 """
 
@@ -15,7 +15,7 @@ import msgspec
 from core.kv import keys
 from core.kv.requests import Compare, Delete, Get, Put, Refused, Txn, TxnDone, Unknown, unchanged
 from core.machine.messages import Complete, CompleteDone, Ending
-from core.model import DeadRecord, Marker, TaskRecord, Verdict
+from core.model import DeadRecord, Marker, Outcome, Verdict
 from core.procedure.base import Patience, Procedure, RefusedError, bare, transact
 from core.procedure.split import Pieces
 
@@ -26,11 +26,11 @@ def complete(command: Complete) -> Procedure:
     fenced: list[int] = []
     pieces = Pieces([item.job.marker.spec.id for item in endings])
     patience = Patience()
-    unsure = False
+    look = unsure = False  # `unsure`: an earlier attempt may have been applied
     while piece := pieces.next():
-        answer = yield from transact(_transaction([endings[index] for index in piece], check_ready=unsure))
+        answer = yield from transact(_transaction([endings[index] for index in piece], look=look, unsure=unsure))
         if isinstance(answer, Unknown):
-            unsure = True
+            look = unsure = True
             pieces.again(piece)
             yield patience.pause()
         elif isinstance(answer, Refused):
@@ -38,12 +38,16 @@ def complete(command: Complete) -> Procedure:
                 raise RefusedError(answer)
         elif answer.succeeded:
             committed += piece
+        elif not look:  # rare: worth a second transaction, so that the first one carries no reads
+            look = True
+            pieces.again(piece)
         else:
             pieces.again(_sort_out(piece, endings, answer, committed, fenced, unsure=unsure))
     return CompleteDone(command.batch, tuple(committed), tuple(fenced))
 
 
-def _transaction(endings: Sequence[Ending], *, check_ready: bool) -> Txn:
+def _transaction(endings: Sequence[Ending], *, look: bool, unsure: bool) -> Txn:
+    """With `look`, the else-branch reads what tells why a compare failed."""
     compares: list[Compare] = []
     then: list[Put | Delete] = []
     orelse: list[Get] = []
@@ -52,19 +56,26 @@ def _transaction(endings: Sequence[Ending], *, check_ready: bool) -> Txn:
         spec = job.marker.spec
         compares.append(unchanged(job.key, job.token))
         then.append(Delete(job.key))
-        orelse.append(Get(job.key, keys_only=True))
         if item.outcome is None:
             then.append(Put(_later_key(item), _retry(item)))
-            orelse.append(Get(_later_key(item)))
-            if check_ready:
-                orelse.append(Get(keys.ready(spec.queue, spec.priority, spec.id)))
-            continue
-        then.append(Put(keys.task(spec.id), TaskRecord(spec, item.outcome)))
-        orelse.append(Get(keys.task(spec.id)))
-        if item.outcome.verdict == Verdict.FAILED:
-            reason = DeadRecord(item.outcome.error, item.outcome.attempt, item.outcome.losses)
-            then.append(Put(keys.dead(spec.queue, spec.id), reason))
+        else:
+            then.append(Put(keys.done(spec.id), item.outcome))
+            if item.outcome.verdict is Verdict.FAILED:
+                reason = DeadRecord(item.outcome.error, item.outcome.attempt, item.outcome.losses)
+                then.append(Put(keys.dead(spec.queue, spec.id), reason))
+        if look:
+            orelse += _reads(item, unsure=unsure)
     return Txn(tuple(compares), tuple(then), tuple(orelse))
+
+
+def _reads(item: Ending, *, unsure: bool) -> list[Get]:
+    spec = item.job.marker.spec
+    reads = [Get(item.job.key, keys_only=True)]
+    if unsure and item.outcome is None:
+        reads += [Get(_later_key(item)), Get(keys.ready(spec.queue, spec.priority, spec.id))]
+    elif unsure:
+        reads.append(Get(keys.done(spec.id)))
+    return reads
 
 
 def _later_key(item: Ending) -> str:
@@ -90,13 +101,10 @@ def _sort_out(
     found = iter(answer.found)
     for index in piece:
         item = endings[index]
-        run, trace = next(found).kvs, next(found).kvs
-        if item.outcome is None and unsure:
-            ready = next(found).kvs
-            trace = trace or ready
+        run, *traces = [next(found).kvs for _ in _reads(item, unsure=unsure)]
         if run and run[0].mod_revision == item.job.token:
             rest.append(index)
-        elif unsure and trace and _is_ours(trace[0].value, item):
+        elif any(trace and _is_ours(trace[0].value, item) for trace in traces):
             committed.append(index)
         else:
             fenced.append(index)
@@ -109,7 +117,6 @@ def _is_ours(record: object, item: Ending) -> bool:
         marker = item.job.marker  # nobody else fails this very attempt
         mine = (marker.attempt + 1, marker.losses)
         return isinstance(record, Marker) and (record.attempt, record.losses) == mine
-    if not isinstance(record, TaskRecord) or record.outcome is None:
-        return False
     # A burial carries the token too, and one loss more.
-    return (record.outcome.token, record.outcome.losses) == (item.outcome.token, item.outcome.losses)
+    mine = (item.outcome.token, item.outcome.losses)
+    return isinstance(record, Outcome) and (record.token, record.losses) == mine

@@ -1,6 +1,6 @@
 """Reads: a scheduler's whole picture, pages of it, a worker's own tasks, task records; and registration."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 
 from core.kv import keys
 from core.kv.requests import (
@@ -24,11 +24,13 @@ from core.kv.requests import (
 )
 from core.machine.messages import (
     Announce,
+    FetchOutcomes,
     FetchTasks,
     ListRuns,
     Load,
     Loaded,
     LoadPage,
+    OutcomesFetched,
     PageLoaded,
     QueuePage,
     Reconcile,
@@ -39,7 +41,7 @@ from core.machine.messages import (
     TasksFetched,
     Unregister,
 )
-from core.model import WorkerRecord
+from core.model import Outcome, WorkerRecord
 from core.procedure.base import Patience, Procedure, RefusedError, read, transact
 
 READS_PER_TXN = 100
@@ -107,9 +109,9 @@ def _split_queues(ready: Found, pages: list[QueuePage]) -> str:
 
 
 def load_page(command: LoadPage) -> Procedure:
-    end = keys.prefix_end(keys.ready_queue(command.queue))
+    end = keys.after(command.until) if command.until else keys.prefix_end(keys.ready_queue(command.queue))
     page = yield from read(Get(keys.after(command.after), end, limit=command.limit))
-    return PageLoaded(command.queue, command.after, page.kvs, page.more, page.revision)
+    return PageLoaded(command.queue, command.after, page.kvs, page.more, page.revision, command.until)
 
 
 def reconcile(command: Reconcile) -> Procedure:
@@ -131,23 +133,47 @@ def list_runs(command: ListRuns) -> Procedure:
     return RunsListed(page.kvs, page.revision, page.more)
 
 
+def _read_each(gets: Sequence[Get]) -> Generator[Request, Response, tuple[list[Found], int]]:
+    """Many small reads, as many together as etcd allows; and the revision of the first ones."""
+    found: list[Found] = []
+    revision, together = 0, READS_PER_TXN
+    patience = Patience()
+    while len(found) < len(gets):
+        answer = yield from transact(Txn((), tuple(gets[len(found) : len(found) + together])))
+        if isinstance(answer, TxnDone):
+            found += answer.found
+            revision = revision or answer.revision
+        elif isinstance(answer, Unknown):
+            yield patience.pause()
+        elif answer.reason in (Reason.TOO_MANY_OPERATIONS, Reason.TOO_LARGE) and together > 1:
+            together //= 2
+        else:
+            raise RefusedError(answer)
+    return found, revision
+
+
 def fetch_tasks(command: FetchTasks) -> Procedure:
-    kvs: list[Kv] = []
-    missing: list[str] = []
-    revision = 0
+    found, _ = yield from _read_each([Get(keys.task(task_id)) for task_id in command.ids])
+    missing = tuple(task_id for task_id, one in zip(command.ids, found, strict=True) if not one.kvs)
+    return TasksFetched(tuple(kv for one in found for kv in one.kvs), missing)
+
+
+def fetch_outcomes(command: FetchOutcomes) -> Procedure:
+    """Without ids it tells the revision only.
+
+    An outcome that comes after the first of several reads is seen twice, by a later read and by the watch: harmless.
+    """
     ids = command.ids
-    for first in range(0, max(len(ids), 1), READS_PER_TXN):
-        part = ids[first : first + READS_PER_TXN]
-        gets = [Get(keys.task(task_id)) for task_id in part] or [Get(keys.TASK, keys_only=True)]
-        answer = yield from _read_together(*gets)
-        # A change after the first of several reads is seen twice, by the later read and by the watch: harmless.
-        revision = revision or answer.revision
-        for task_id, found in zip(part, answer.found, strict=False):
-            if found.kvs:
-                kvs.append(found.kvs[0])
-            else:
-                missing.append(task_id)
-    return TasksFetched(tuple(kvs), tuple(missing), revision)
+    gets = [get for task_id in ids for get in (Get(keys.done(task_id)), Get(keys.task(task_id), keys_only=True))]
+    found, revision = yield from _read_each(gets or [Get(keys.DONE, keys_only=True)])
+    outcomes: list[tuple[str, Outcome]] = []
+    missing: list[str] = []
+    for task_id, done, task in zip(ids, found[::2], found[1::2], strict=False):
+        if done.kvs and isinstance(outcome := done.kvs[0].value, Outcome):
+            outcomes.append((task_id, outcome))
+        elif not task.kvs:
+            missing.append(task_id)
+    return OutcomesFetched(tuple(outcomes), tuple(missing), revision)
 
 
 def register(command: Register) -> Procedure:

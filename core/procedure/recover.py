@@ -21,7 +21,7 @@ from core.kv.requests import (
     unchanged,
 )
 from core.machine.messages import HandBack, HandedBack, Promote, PromoteDone, Requeue, RequeueDone
-from core.model import NULL, DeadRecord, Marker, Outcome, TaskRecord, TaskSpec, Verdict
+from core.model import DeadRecord, Marker, Outcome, Verdict
 from core.policy.share import owner
 from core.procedure.base import Patience, Procedure, RefusedError, bare, read, transact
 from core.procedure.split import Pieces
@@ -91,7 +91,7 @@ def requeue(command: Requeue) -> Procedure:
                 continue
             poison = kv.value.losses + 1 >= kv.value.spec.max_losses
             if poison:
-                bury.append((yield from _burial(kv, kv.value, command.worker)))
+                bury.append(_burial(kv, kv.value, command.worker))
             else:
                 back.append(_return(kv, kv.value))
         moved, gone = yield from move(back, guard)
@@ -112,19 +112,15 @@ def _return(kv: Kv, marker: Marker) -> Move:
     return Move(spec.id, kv.key, kv.mod_revision, (Put(keys.ready(spec.queue, spec.priority, spec.id), lost),))
 
 
-def _burial(kv: Kv, marker: Marker, worker: str) -> Generator[Request, Response, Move]:
-    spec: TaskSpec = marker.spec
-    if marker.by_reference:
-        found = yield from read(Get(keys.task(spec.id)))
-        record = found.kvs[0].value if found.kvs else None
-        spec = record.spec if isinstance(record, TaskRecord) else msgspec.structs.replace(spec, payload=NULL)
+def _burial(kv: Kv, marker: Marker, worker: str) -> Move:
+    spec = marker.spec
     losses = marker.losses + 1
     reason = f"lost with its worker {losses} times (max_losses={spec.max_losses}), last with {worker}"
     outcome = Outcome(
         Verdict.FAILED, error=reason, attempt=marker.attempt, losses=losses, worker=worker, token=kv.mod_revision
     )
     puts = (
-        Put(keys.task(spec.id), TaskRecord(spec, outcome)),
+        Put(keys.done(spec.id), outcome),
         Put(keys.dead(spec.queue, spec.id), DeadRecord(reason, marker.attempt, losses)),
     )
     return Move(spec.id, kv.key, kv.mod_revision, puts)

@@ -20,6 +20,7 @@ _PROCEDURES: dict[type[Message], Callable[[Any], Procedure]] = {
     m.Reconcile: observe.reconcile,
     m.ListRuns: observe.list_runs,
     m.FetchTasks: observe.fetch_tasks,
+    m.FetchOutcomes: observe.fetch_outcomes,
     m.SubmitBatch: submit,
     m.Assign: assign,
     m.Complete: complete,

@@ -160,7 +160,7 @@ def test_drain_hands_back_what_waits(server: EmbeddedEtcd, namespace: str, stack
     assert world.cluster.stop("worker-1") == 0
     assert not held_by(world.cluster.store, victim)
     states = world.ledger.conserved(world.submitted)
-    assert set(states.values()) == {keys.READY, keys.TASK}
+    assert set(states.values()) == {keys.READY, keys.DONE}
     world.cluster.start("worker-2")
     world.finish()
     assert {(o.attempt, o.losses) for o in world.ledger.outcomes.values()} == {(1, 0)}

@@ -316,7 +316,7 @@ def test_nothing_is_lost_doubled_or_stuck(dispatch: Dispatch, seed: int) -> None
     assert cluster.acknowledged == ids
     assert cluster.ledger.tasks.keys() == ids
     for task_id in ids:
-        outcome = cluster.ledger.tasks[task_id].outcome
+        outcome = cluster.ledger.outcomes.get(task_id)
         assert cluster.delivered[task_id] == [outcome], "a follower was told something else, or twice"
         assert outcome is not None
         executed = [attempt for done, attempt in cluster.executions if done == task_id]

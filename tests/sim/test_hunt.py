@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.kv import keys
 from core.kv.requests import Delete, Found, Get, Put, Txn
 from sim.config import SimResult
 from sim.hunt import hostile, violations
@@ -20,11 +21,11 @@ def test_the_hunt_would_notice() -> None:
     result: SimResult = simulate(config)
     kv = result.kv
     kept, gone = config.load.specs[0].id, config.load.specs[1].id
-    found = kv.apply(Get(f"task/{kept}"), 0.0)
+    found = kv.apply(Get(keys.done(kept)), 0.0)
     assert isinstance(found, Found)
     record = found.kvs[0].value
     assert record is not None
-    kv.apply(Txn((), (Delete(f"task/{gone}"), Put(f"task/{kept}", record))), 0.0)
+    kv.apply(Txn((), (Delete(f"task/{gone}"), Put(keys.done(kept), record))), 0.0)
     told = " ".join(violations(config, result))
     assert "records of" in told
     assert "ended twice 1" in told

@@ -14,7 +14,7 @@ from core.machine.messages import (
     Deliver,
     Drain,
     Failed,
-    FetchTasks,
+    FetchOutcomes,
     Follow,
     Message,
     Now,
@@ -23,11 +23,11 @@ from core.machine.messages import (
     Submit,
     SubmitBatch,
     SubmitDone,
-    TasksFetched,
+    OutcomesFetched,
     Watch,
     WatchLost,
 )
-from core.model import Outcome, TaskRecord, TaskSpec, Verdict
+from core.model import Outcome, TaskSpec, Verdict
 from core.settings import ClientSettings
 
 M = TypeVar("M", bound=Message)
@@ -39,11 +39,11 @@ def only(kind: type[M], commands: Sequence[Message]) -> list[M]:
 
 
 def spec(number: int, payload: Raw = Raw(b"null")) -> TaskSpec:  # noqa: B008 - immutable
-    return TaskSpec(f"{number:032x}", "echo", payload=payload)
+    return TaskSpec(f"{number:024x}00000001", "echo", payload=payload)
 
 
 def ended(number: int, revision: int = 50) -> Change:
-    return Change(keys.task(spec(number).id), TaskRecord(spec(number), OUTCOME), revision, version=2)
+    return Change(keys.done(spec(number).id), OUTCOME, revision, version=1)
 
 
 class Bench:
@@ -62,11 +62,11 @@ class Bench:
     def watching(self) -> None:
         """Follow something, so that the watch stands."""
         self(Follow((spec(99).id,)))
-        assert only(Watch, self(TasksFetched((Kv(keys.task(spec(99).id), TaskRecord(spec(99)), 3),), (), 10)))
+        assert only(Watch, self(OutcomesFetched((), (), 10)))
 
 
 def sent(commands: Sequence[Message]) -> list[list[int]]:
-    return [[int(one.id, 16) for one in command.specs] for command in only(SubmitBatch, commands)]
+    return [[int(one.id[:24], 16) for one in command.specs] for command in only(SubmitBatch, commands)]
 
 
 def test_submits_go_at_once_and_gather_while_enough_are_under_way() -> None:
@@ -90,29 +90,28 @@ def test_batches_keep_below_what_etcd_takes() -> None:
 def test_a_submit_that_is_to_be_followed_waits_for_the_watch() -> None:
     bench = Bench()
     commands = bench.submit(1, follow=True)
-    assert only(FetchTasks, commands) == [FetchTasks(())]
+    assert only(FetchOutcomes, commands) == [FetchOutcomes(())]
     assert sent(commands) == []
-    commands = bench(TasksFetched((), (), 41))
+    commands = bench(OutcomesFetched((), (), 41))
     assert only(Watch, commands)[0].revision == 42
     assert sent(commands) == [[1]]
     # The outcome may even come before the acknowledgement.
-    assert only(Deliver, bench(Changes("task", (ended(1),), 50))) == [Deliver(((spec(1).id, OUTCOME),))]
-    assert only(Deliver, bench(Changes("task", (ended(1),), 50))) == [], "told twice"
+    assert only(Deliver, bench(Changes("done/00000001/", (ended(1),), 50))) == [Deliver(((spec(1).id, OUTCOME),))]
+    assert only(Deliver, bench(Changes("done/00000001/", (ended(1),), 50))) == [], "told twice"
 
 
 def test_an_outcome_from_before_the_follow_is_read() -> None:
     bench = Bench()
     bench.watching()
-    assert only(FetchTasks, bench(Follow((spec(1).id,)))) == [FetchTasks((spec(1).id,))]
-    record = Kv(keys.task(spec(1).id), TaskRecord(spec(1), OUTCOME), 9)
-    assert only(Deliver, bench(TasksFetched((record,), (), 20))) == [Deliver(((spec(1).id, OUTCOME),))]
+    assert only(FetchOutcomes, bench(Follow((spec(1).id,)))) == [FetchOutcomes((spec(1).id,))]
+    assert only(Deliver, bench(OutcomesFetched(((spec(1).id, OUTCOME),), (), 20))) == [Deliver(((spec(1).id, OUTCOME),))]
 
 
 def test_a_task_that_does_not_exist_is_said_so() -> None:
     bench = Bench()
     bench.watching()
     bench(Follow((spec(1).id,)))
-    assert only(Deliver, bench(TasksFetched((), (spec(1).id,), 20))) == [Deliver(((spec(1).id, None),))]
+    assert only(Deliver, bench(OutcomesFetched((), (spec(1).id,), 20))) == [Deliver(((spec(1).id, None),))]
 
 
 def test_a_task_followed_while_its_submit_is_under_way_exists() -> None:
@@ -124,8 +123,8 @@ def test_a_task_followed_while_its_submit_is_under_way_exists() -> None:
         bench(Follow((spec(1).id,)))
         if answered_first:
             bench(SubmitDone(1, (0,), ()))
-        assert only(Deliver, bench(TasksFetched((), (spec(1).id,), 20))) == []
-        assert only(Deliver, bench(Changes("task", (ended(1),), 50))) == [Deliver(((spec(1).id, OUTCOME),))]
+        assert only(Deliver, bench(OutcomesFetched((), (spec(1).id,), 20))) == []
+        assert only(Deliver, bench(Changes("done/00000001/", (ended(1),), 50))) == [Deliver(((spec(1).id, OUTCOME),))]
 
 
 def test_the_same_submit_again_finds_the_outcome_of_the_first() -> None:
@@ -133,7 +132,7 @@ def test_the_same_submit_again_finds_the_outcome_of_the_first() -> None:
     bench.watching()
     bench.submit(1, follow=True)
     commands = bench(SubmitDone(1, (0,), (), existing=(0,)))
-    assert only(FetchTasks, commands) == [FetchTasks((spec(1).id,))]
+    assert only(FetchOutcomes, commands) == [FetchOutcomes((spec(1).id,))]
 
 
 def test_conflicts_and_refusals_are_told_of_exactly_those_tasks() -> None:
@@ -144,7 +143,7 @@ def test_conflicts_and_refusals_are_told_of_exactly_those_tasks() -> None:
     assert told.ids == (spec(1).id,)
     assert dict(told.failed).keys() == {spec(2).id, spec(3).id}
     assert dict(told.failed)[spec(3).id] == "too large"
-    assert only(Deliver, bench(Changes("task", (ended(2),), 50))) == [], "another's task was followed"
+    assert only(Deliver, bench(Changes("done/00000001/", (ended(2),), 50))) == [], "another's task was followed"
 
 
 def test_a_lost_watch_reads_everything_that_is_followed_again() -> None:
@@ -152,10 +151,9 @@ def test_a_lost_watch_reads_everything_that_is_followed_again() -> None:
     bench.watching()
     bench.submit(1, follow=True)
     bench(SubmitDone(1, (0,), ()))
-    assert only(FetchTasks, bench(WatchLost("task"))) == [FetchTasks((spec(99).id, spec(1).id))]
+    assert only(FetchOutcomes, bench(WatchLost("done/00000001/"))) == [FetchOutcomes((spec(99).id, spec(1).id))]
     assert sent(bench.submit(2)) == [], "submitted before the watch stands again"
-    record = Kv(keys.task(spec(1).id), TaskRecord(spec(1), OUTCOME), 9)
-    commands = bench(TasksFetched((record,), (spec(99).id,), 60))
+    commands = bench(OutcomesFetched(((spec(1).id, OUTCOME),), (spec(99).id,), 60))
     assert only(Watch, commands)[0].revision == 61
     assert {task_id for told in only(Deliver, commands) for task_id, _ in told.outcomes} == {spec(1).id, spec(99).id}
     assert sent(commands) == [[2]]

@@ -27,7 +27,7 @@ from core.machine.messages import (
     SubmitBatch,
     SubmitDone,
 )
-from core.model import INLINE_PAYLOAD_BYTES, Marker, TaskRecord, Verdict, WorkerRecord
+from core.model import INLINE_PAYLOAD_BYTES, Marker, Outcome, Verdict, WorkerRecord
 from core.policy.share import owner
 from core.procedure.table import start
 from tests.hostile import World, spec, task_id
@@ -180,7 +180,7 @@ def test_complete_tells_the_truth(rng: Random, count: int) -> None:
     assert isinstance(done, CompleteDone)
     assert sorted((*done.committed, *done.fenced)) == list(range(len(endings))), "not each exactly once"
     outcomes = [
-        (value.spec.id, value.outcome) for _, value, _ in written(world, keys.TASK) if isinstance(value, TaskRecord)
+        (key.rpartition("/")[2], value) for key, value, _ in written(world, keys.DONE) if isinstance(value, Outcome)
     ]
     for index, item in enumerate(endings):
         if item.outcome is not None:
@@ -235,7 +235,7 @@ def test_requeue_moves_everything_of_a_dead_worker_and_nothing_of_a_live_one(rng
         for job in before:
             poison = job.marker.losses + 1 >= job.marker.spec.max_losses
             assert world.ledger.place(job.marker.spec.id) == ("dead" if poison else "ready")
-            outcome = world.ledger.tasks[job.marker.spec.id].outcome
+            outcome = world.ledger.outcomes.get(job.marker.spec.id)
             assert outcome is None or (outcome.verdict, outcome.losses) == (Verdict.FAILED, 2)
     else:
         assert done.alive or not before

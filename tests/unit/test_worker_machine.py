@@ -172,14 +172,14 @@ def test_a_large_payload_is_fetched_before_the_task_runs() -> None:
     assert only(FetchTasks, commands) == [FetchTasks((task_id(1),))]
     assert started(commands) == []
     spec = TaskSpec(task_id(1), "echo", payload=BIG)
-    commands = bench(TasksFetched((Kv(keys.task(spec.id), TaskRecord(spec), 3),), (), 60))
+    commands = bench(TasksFetched((Kv(keys.task(spec.id), TaskRecord(spec), 3),), ()))
     assert [bytes(job.marker.spec.payload) for job in started(commands)] == [bytes(BIG)]
 
 
 def test_a_task_without_its_record_is_let_go() -> None:
     bench = Bench()
     bench.up(run(1, by_reference=True))
-    assert started(bench(TasksFetched((), (task_id(1),), 60))) == []
+    assert started(bench(TasksFetched((), (task_id(1),)))) == []
     assert bench.machine._held == {}
 
 
@@ -232,7 +232,7 @@ def test_a_lost_lease_drops_what_waits_and_commits_what_runs_all_the_same() -> N
     commands = bench(LeaseLost(7))
     assert only(Register, commands)
     assert only(Complete, bench.finish(jobs[0]))[0].endings[0].job == jobs[0]
-    late = bench(TasksFetched((Kv(keys.task(task_id(9)), TaskRecord(TaskSpec(task_id(9), "echo")), 3),), (), 60))
+    late = bench(TasksFetched((Kv(keys.task(task_id(9)), TaskRecord(TaskSpec(task_id(9), "echo")), 3),), ()))
     assert started(late) == [], "it was fetched for somebody we no longer are"
     bench(Registered("w.8", 8, 5.0))
     fresh = bench(RunsListed((run(2, 90, worker="w.8"), run(3, worker="w.1")), 91))

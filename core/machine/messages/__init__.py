@@ -7,12 +7,12 @@ batch. A *call* is a command that starts a procedure; the event that the procedu
 from core.machine.messages.client import (
     Acknowledge,
     Deliver,
-    FetchTasks,
+    FetchOutcomes,
     Follow,
+    OutcomesFetched,
     Submit,
     SubmitBatch,
     SubmitDone,
-    TasksFetched,
 )
 from core.machine.messages.common import (
     TRACE_COLUMNS,
@@ -57,6 +57,7 @@ from core.machine.messages.worker import (
     CompleteDone,
     Ending,
     Execute,
+    FetchTasks,
     Finished,
     HandBack,
     HandedBack,
@@ -64,6 +65,7 @@ from core.machine.messages.worker import (
     ListRuns,
     Result,
     RunsListed,
+    TasksFetched,
 )
 
 __all__ = [
@@ -80,6 +82,7 @@ __all__ = [
     "Ending",
     "Execute",
     "Failed",
+    "FetchOutcomes",
     "FetchTasks",
     "Finished",
     "Follow",
@@ -94,6 +97,7 @@ __all__ = [
     "Loaded",
     "Message",
     "Now",
+    "OutcomesFetched",
     "PageLoaded",
     "Promote",
     "PromoteDone",

@@ -1,6 +1,5 @@
 """Events and commands of the client's machine."""
 
-from core.kv.requests import Kv
 from core.machine.messages.common import Message
 from core.model import Outcome, TaskSpec
 
@@ -41,16 +40,16 @@ class SubmitDone(Message, frozen=True):
     """Those of the accepted that stood there before: they may have ended already."""
 
 
-class FetchTasks(Message, frozen=True):
-    """Call: read the task records of these ids."""
+class FetchOutcomes(Message, frozen=True):
+    """Call: how these tasks have ended, as far as they have."""
 
     ids: tuple[str, ...]
 
 
-class TasksFetched(Message, frozen=True):
-    """`missing`: no such task. The client watches from `revision` + 1 on."""
+class OutcomesFetched(Message, frozen=True):
+    """`outcomes`: of those that have ended. `missing`: no such task. The client watches from `revision` + 1 on."""
 
-    kvs: tuple[Kv, ...]
+    outcomes: tuple[tuple[str, Outcome], ...]
     missing: tuple[str, ...]
     revision: int
 

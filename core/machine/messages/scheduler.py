@@ -33,19 +33,23 @@ class Loaded(Message, frozen=True):
 
 
 class LoadPage(Message, frozen=True):
-    """Call: the ready markers of a queue after `after` (a key), at most `limit`."""
+    """Call: the ready markers of a queue after `after` up to `until` (keys; "": up to its end), at most `limit`."""
 
     queue: str
     after: str
     limit: int
+    until: str = ""
 
 
 class PageLoaded(Message, frozen=True):
+    """`more`: the limit cut it, there are others up to `until`."""
+
     queue: str
     after: str
     kvs: tuple[Kv, ...]
     more: bool
     revision: int
+    until: str = ""
 
 
 class Assignment(NamedTuple):

@@ -30,6 +30,19 @@ class RunsListed(Message, frozen=True):
     more: bool = False
 
 
+class FetchTasks(Message, frozen=True):
+    """Call: read the task records of these ids."""
+
+    ids: tuple[str, ...]
+
+
+class TasksFetched(Message, frozen=True):
+    """`missing`: no such task."""
+
+    kvs: tuple[Kv, ...]
+    missing: tuple[str, ...]
+
+
 class Execute(Message, frozen=True):
     """Run these in free slots. The executor answers with `Finished`, in any order and batching."""
 
