@@ -205,8 +205,7 @@ class Watcher:
 
     def _deliver(self, watch: _Watch) -> None:
         events, watch.events = watch.events, []
-        change = self._store.wire.change
-        changes = tuple([change(event) for event in events])
+        changes = self._store.wire.changes(events)
         # Not the header's revision: while a watch catches up, that is ahead of what the response holds.
         revision = changes[-1].mod_revision
         self._advance(watch, revision)

@@ -43,11 +43,36 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-_SHORT = tuple(_varint(number) for number in range(16_384))
+_HEADS: dict[int | tuple[int, int, int], tuple[bytes, bytes]] = {}
+"""Bytes before the key and between key and value, by the sizes of what they enclose: few, and needed for every task.
+
+Those of a put by (key, value, lease), of a deletion by its key alone.
+"""
+_MOST_HEADS = 10_000
 
 
-def _size(number: int) -> bytes:
-    return _SHORT[number] if number < len(_SHORT) else _varint(number)
+def _op_head(tag: bytes, size: int) -> bytes:
+    """A RequestOp with a body of `size` bytes, up to that body."""
+    head = tag + _varint(size)
+    return _varint(len(head) + size) + head
+
+
+def _put_head(sizes: tuple[int, int, int]) -> tuple[bytes, bytes]:
+    key, value, lease = sizes
+    before, between = _KEY + _varint(key), _PUT_VALUE + _varint(value)
+    return _keep(sizes, (_op_head(_OP_PUT, len(before) + key + len(between) + value + lease) + before, between))
+
+
+def _delete_head(size: int) -> tuple[bytes, bytes]:
+    before = _KEY + _varint(size)
+    return _keep(size, (_op_head(_OP_DELETE, len(before) + size) + before, b""))
+
+
+def _keep(sizes: int | tuple[int, int, int], head: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    if len(_HEADS) >= _MOST_HEADS:
+        _HEADS.clear()
+    _HEADS[sizes] = head
+    return head
 
 
 def key_bytes(text: str) -> bytes:
@@ -78,41 +103,44 @@ class Wire:
         return b"".join(parts)
 
     def _compares(self, compares: Sequence[Compare], parts: list[bytes]) -> None:
-        prefix, sizes, limit = self._prefix, _SHORT, len(_SHORT)
-        last_field, last_value = None, -1
-        tail = target = b""
+        prefix = self._prefix
+        last_field, last_op, last_value = None, None, -1
+        heads: dict[int, bytes] = {}
+        tail = b""
         for compare in compares:
-            # Compares of one transaction tend to ask the same of many keys.
-            if compare.field is not last_field or compare.value != last_value:
-                last_field, last_value = compare.field, compare.value
+            # Compares of one transaction tend to ask the same of many keys of the same length.
+            if compare.value != last_value or compare.field is not last_field or compare.op is not last_op:
+                last_field, last_op, last_value = compare.field, compare.op, compare.value
                 target, tag = _COMPARE_FIELDS[last_field]
+                target = (target if last_op is CompareOp.EQUAL else _COMPARE_GREATER + target) + _COMPARE_KEY
                 tail = tag + _varint(last_value)
+                heads = {}
             key = prefix + compare.key.encode("utf-8", "surrogateescape")
             size = len(key)
-            head = target if compare.op is CompareOp.EQUAL else _COMPARE_GREATER + target
-            body = head + _COMPARE_KEY + (sizes[size] if size < limit else _varint(size)) + key + tail
-            parts += (_TXN_COMPARE, _size(len(body)), body)
+            head = heads.get(size)
+            if head is None:
+                rest = target + _varint(size)
+                head = heads[size] = _TXN_COMPARE + _varint(len(rest) + size + len(tail)) + rest
+            parts += (head, key, tail)
 
     def _ops(self, branch: bytes, ops: Sequence[Put | Delete | Get], parts: list[bytes]) -> None:
-        prefix, encode, size = self._prefix, codec.encode, _size
+        prefix, encode, heads = self._prefix, codec.encode, _HEADS
         for op in ops:
-            kind = type(op)
-            if kind is Get:
-                body = self.get(op).SerializeToString()  # type: ignore[arg-type]
-                tag = _OP_RANGE
+            if type(op) is Get:
+                body = self.get(op).SerializeToString()
+                parts += (branch, _op_head(_OP_RANGE, len(body)), body)
+                continue
+            key = prefix + op.key.encode("utf-8", "surrogateescape")
+            size = len(key)
+            if type(op) is Put:
+                value = encode(op.value)
+                lease = _PUT_LEASE + _varint(op.lease) if op.lease else b""
+                sizes = (size, len(value), len(lease))
+                head = heads.get(sizes) or _put_head(sizes)
+                parts += (branch, head[0], key, head[1], value, lease)
             else:
-                key = prefix + op.key.encode("utf-8", "surrogateescape")
-                if kind is Put:
-                    value = encode(op.value)  # type: ignore[union-attr]
-                    body = _KEY + size(len(key)) + key + _PUT_VALUE + size(len(value)) + value
-                    if op.lease:  # type: ignore[union-attr]
-                        body += _PUT_LEASE + _varint(op.lease)  # type: ignore[union-attr]
-                    tag = _OP_PUT
-                else:
-                    body = _KEY + size(len(key)) + key
-                    tag = _OP_DELETE
-            head = tag + size(len(body))
-            parts += (branch, size(len(head) + len(body)), head, body)
+                head = heads.get(size) or _delete_head(size)
+                parts += (branch, head[0], key)
 
     def get(self, get: Get, limit: int | None = None, revision: int | None = None) -> Any:
         """A RangeRequest; `limit` and `revision` replace the request's own."""
@@ -141,7 +169,7 @@ class Wire:
         return Kv(self._text(kv.key), value, kv.mod_revision, kv.create_revision, kv.version, kv.lease)
 
     def _text(self, key: bytes) -> str:
-        return key[self._skip :].decode("utf-8", "surrogateescape")
+        return str(key[self._skip :], "utf-8", "surrogateescape")
 
     def txn_done(self, txn: Txn, answer: Any) -> TxnDone:
         """A TxnResponse to `txn`."""
@@ -150,12 +178,18 @@ class Wire:
         found = [self.found(op, answer.responses[at].response_range) for at, op in enumerate(branch) if type(op) is Get]
         return TxnDone(succeeded, answer.header.revision, tuple(found))
 
-    def change(self, event: Any) -> Change:
-        """A mvccpb.Event."""
-        kv = event.kv
-        if event.type == kv_pb2.Event.DELETE:
-            return Change(self._text(kv.key), None, kv.mod_revision, deleted=True)
-        return Change(self._text(kv.key), decode_value(kv.value), kv.mod_revision, version=kv.version)
+    def changes(self, events: Sequence[Any]) -> tuple[Change, ...]:
+        """Of mvccpb.Events."""
+        skip, deleted = self._skip, kv_pb2.Event.DELETE
+        changes: list[Change] = []
+        for event in events:
+            kv = event.kv
+            key = str(kv.key[skip:], "utf-8", "surrogateescape")
+            if event.type == deleted:
+                changes.append(Change(key, None, kv.mod_revision, True))  # noqa: FBT003  keywords cost 0.2 us each
+            else:
+                changes.append(Change(key, decode_value(kv.value), kv.mod_revision, False, kv.version))  # noqa: FBT003
+        return tuple(changes)
 
 
 def decode_value(raw: bytes) -> AnyRecord:
