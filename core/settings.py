@@ -55,6 +55,9 @@ class WorkerSettings(Settings, frozen=True):
     max_in_flight: Count = 2
     drain_limit_s: Positive = 30.0
     """On SIGTERM, running tasks may take this long; after it they are handed back."""
+    slot_batching: bool = True
+    """Tasks of types that take next to no time share a slot and hand their results over together; off: each wakes a
+    slot of its own."""
 
 
 class ClientSettings(Settings, frozen=True):
