@@ -1,10 +1,12 @@
 # Everything a person types. Needs python3 (3.11 or newer) and make; the rest is fetched into .venv and .tools.
 .DEFAULT_GOAL := help
-.PHONY: help setup report test faults bench lint format pins clean
+.PHONY: help setup report test faults bench bench-record lint format pins clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 CODE := core sim experiments reports tests
+BACKLOG ?= 1000000
+RUNS ?= 3
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -23,8 +25,12 @@ test: lint  ## lint, check types and import contracts, run all tests and noteboo
 faults: setup  ## run the slow fault tests with real processes
 	@$(BIN)/python -m pytest -m slow_faults tests
 
-bench: setup  ## run the benchmarks (minutes; want a quiet machine)
-	@$(BIN)/python -m pytest --benchmark-only --timeout=600 tests/bench
+bench: setup  ## run the benchmarks: one table, and the gate (minutes; want a quiet machine)
+	@$(BIN)/python -m pytest --benchmark-only --benchmark-quiet --timeout=900 --gate \
+		--backlog=$(BACKLOG) tests/bench
+
+bench-record: setup  ## renew what the gate compares with: make bench-record REASON="why"
+	@$(BIN)/python -m tests.bench.record --reason "$$REASON" --runs $(RUNS) --only $(ONLY)
 
 lint: setup  ## check style and formatting
 	@$(BIN)/ruff check .
