@@ -9,9 +9,10 @@ come up; so a choice costs O(log workers).
 """
 
 from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 
-from core.kv.keys import RunKey
+from core.kv import keys
+from core.kv.requests import Change
 from core.machine.messages import Now
 from core.model import WorkerRecord
 from core.policy.credit import ServiceEstimate, buffer_size
@@ -51,6 +52,8 @@ class Fleet:
         self._heaps: dict[Group, list[tuple[float, str]]] = {}
         self._groups: dict[Kind, list[Group]] = {}  # cache: class -> groups that serve it
         self.txn_s = 0.0
+        self.slots = 0
+        """Our part of all slots of the live workers."""
 
     def __contains__(self, worker: str) -> bool:
         return worker in self._workers
@@ -72,12 +75,16 @@ class Fleet:
         old = self._workers.get(worker)
         if old is not None:
             state.held, state.estimate = old.held, old.estimate
+            self.slots -= old.slots_share
         self._workers[worker] = state
+        self.slots += state.slots_share
         self._groups.clear()
         self._refresh(state)
 
     def remove(self, worker: str) -> None:
-        self._workers.pop(worker, None)
+        state = self._workers.pop(worker, None)
+        if state is not None:
+            self.slots -= state.slots_share
         self._groups.clear()
 
     def replace(self, live: dict[str, WorkerRecord], now: Now) -> None:
@@ -101,9 +108,18 @@ class Fleet:
         state = self._workers.get(worker)
         if state is None:
             return
-        state.estimate.advance(now.mono, min(len(state.held), state.slots_share))
-        state.held[task_id] = None
-        self._offer(state)
+        held = state.held
+        if state.estimate.mono != now.mono:
+            state.estimate.advance(now.mono, min(len(held), state.slots_share))
+        held[task_id] = None
+        heap = self._heaps.get(state.group)
+        if heap and heap[0][1] == worker:  # it was picked a moment ago
+            if len(held) < state.share:
+                heapreplace(heap, (len(held) / state.slots_share, worker))
+            else:
+                heappop(heap)
+        else:
+            self._offer(state)
 
     def release(self, worker: str, task_ids: list[str], now: Now, *, completed: bool) -> None:
         """These ids have left run/ (`completed`), or never came there."""
@@ -118,11 +134,16 @@ class Fleet:
             state.estimate.completed(before - len(state.held))
         self._refresh(state)
 
-    def left(self, runs: Iterable[RunKey], now: Now) -> None:
+    def left(self, changes: Iterable[Change], now: Now) -> None:
         """These run markers are gone."""
         gone: dict[str, list[str]] = {}
-        for run in runs:
-            gone.setdefault(run.worker, []).append(run.id)
+        for change in changes:
+            path, _, task_id = change.key.rpartition("/")
+            worker = path[len(keys.RUN) :]  # whatever else stands there, nobody holds it
+            if worker in gone:
+                gone[worker].append(task_id)
+            else:
+                gone[worker] = [task_id]
         for worker, ids in gone.items():
             self.release(worker, ids, now, completed=True)
 
@@ -151,7 +172,7 @@ class Fleet:
     def pick(self, kind: Kind, *, deep: bool) -> str | None:
         """The least loaded worker with room for a task of this class; buffers count only if the backlog is deep."""
         best: tuple[float, str] | None = None
-        for group in self._groups_for(kind):
+        for group in self._groups.get(kind) or self._groups_for(kind):
             top = self._top(group)
             if top is not None and (best is None or top < best):
                 best = top
@@ -160,22 +181,19 @@ class Fleet:
         return best[1]
 
     @property
-    def slots(self) -> int:
-        """Our part of all slots of the live workers."""
-        return sum(state.slots_share for state in self._workers.values())
-
-    @property
     def room(self) -> int:
         """Tasks that could be assigned now."""
         return sum(max(0, state.share - len(state.held)) for state in self._workers.values())
 
     def _top(self, group: Group) -> tuple[float, str] | None:
-        heap = self._heaps.get(group, [])
+        heap = self._heaps.get(group)
         while heap:
-            load, worker = heap[0]
+            load, worker = top = heap[0]
             state = self._workers.get(worker)
-            if state and state.group == group and state.load == load and len(state.held) < state.share:
-                return heap[0]
+            if state is not None and state.group == group:
+                held = len(state.held)
+                if held < state.share and held / state.slots_share == load:
+                    return top
             heappop(heap)
         return None
 
@@ -198,7 +216,9 @@ class Fleet:
         else:
             extra = buffer_size(slots, state.estimate.service_s, self.txn_s, self._max_buffer)
             state.share = self._share_of(slots + extra, state.id)
+        self.slots -= state.slots_share
         state.slots_share = max(1, self._share_of(slots, state.id))
+        self.slots += state.slots_share
         self._offer(state)
 
     def _offer(self, state: WorkerState) -> None:
@@ -211,6 +231,7 @@ class Fleet:
         heappush(heap, (state.load, state.id))
 
     def validate(self) -> None:
+        assert self.slots == sum(state.slots_share for state in self._workers.values())
         for state in self._workers.values():
             assert state.record.draining or state.share >= 0
             if len(state.held) < state.share:

@@ -13,14 +13,14 @@ Recovery (requeue, promotion, reconciliation) lives in `core.machine.upkeep`, wi
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from core.kv import keys
 from core.kv.requests import Change
 from core.machine.backlog import Backlog
-from core.machine.fleet import Fleet
+from core.machine.fleet import Fleet, Kind
 from core.machine.flights import Flights, moments
 from core.machine.messages import (
+    Assign,
     AssignDone,
     Assignment,
     Changes,
@@ -216,7 +216,7 @@ class SchedulerMachine:
         if event.watch == "ready":
             self._backlog.changes(event.changes, now)
         elif event.watch == "run":
-            self._fleet.left([run for change in event.changes if (run := keys.parse_run(change.key))], now)
+            self._fleet.left(event.changes, now)
         elif event.watch == "later":
             self._upkeep.later_changes(event.changes)
         elif event.watch == "worker":
@@ -262,7 +262,7 @@ class SchedulerMachine:
     def _dispatch(self, now: Now, commands: list[Message]) -> None:
         settings = self.settings
         self._backlog.consider_stealing(now, room=self._fleet.room > 0 if self._backlog.may_steal else False)
-        while len(self._flights) < settings.max_in_flight:
+        while self._backlog.own and len(self._flights) < settings.max_in_flight:
             entries, items = self._gather(settings.max_batch, now)
             if not items:
                 break
@@ -273,16 +273,21 @@ class SchedulerMachine:
         entries: list[Entry] = []
         items: list[Assignment] = []
         me, batch = self._me, self._flights.next_number
-        waiting, slots = self._backlog.own, self._fleet.slots
+        backlog, fleet = self._backlog, self._fleet
+        buffered = backlog.own - fleet.slots  # so many may go before the rest fits into the slots
+
+        def pick(kind: Kind) -> str | None:
+            return fleet.pick(kind, deep=len(items) < buffered)
+
         while len(items) < limit:
-            deep = waiting - len(items) > slots
-            choice = self._backlog.next(partial(self._fleet.pick, deep=deep))
+            choice = backlog.next(pick)
             if choice is None:
                 break
             entry, worker = choice
             marker = entry.marker
-            self._fleet.hold(worker, marker.spec.id, now)
-            given = Marker(marker.spec, marker.attempt, marker.losses, marker.by_reference, me, batch)
+            spec = marker.spec
+            fleet.hold(worker, spec.id, now)
+            given = Marker(spec, marker.attempt, marker.losses, marker.by_reference, me, batch)
             entries.append(entry)
             items.append(Assignment(entry.key, entry.revision, worker, given))
         return entries, items
@@ -290,7 +295,12 @@ class SchedulerMachine:
     def _on_assign_done(self, event: AssignDone, now: Now) -> list[Message]:
         command, entries = self._flights.end(event)
         self._fleet.assigned(now.mono - command.sent_mono)
-        settled = set(event.assigned) | set(event.lost)
+        if len(event.assigned) < len(command.items):
+            self._not_assigned(event, command, entries, now)
+        return [moments(event, command, now)] if self._trace and event.assigned else []
+
+    def _not_assigned(self, event: AssignDone, command: Assign, entries: Sequence[Entry], now: Now) -> None:
+        settled = {*event.assigned, *event.lost}
         for index, item in enumerate(command.items):
             if index in settled:
                 continue
@@ -306,7 +316,6 @@ class SchedulerMachine:
             self._upkeep.worker_gone(worker, now)
         if event.gone:
             self._backlog.workers_changed()
-        return [moments(event, command, now)] if self._trace and event.assigned else []
 
     # --- the end ---
 

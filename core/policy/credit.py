@@ -35,17 +35,17 @@ class ServiceEstimate:
 
     MEMORY = 50.0
 
-    __slots__ = ("_area", "_mono", "service_s")
+    __slots__ = ("_area", "mono", "service_s")
 
     def __init__(self, mono: float) -> None:
-        self._mono = mono
+        self.mono = mono
         self._area = 0.0
         self.service_s = 0.0
 
     def advance(self, mono: float, busy: int) -> None:
         """`busy` slots were busy since the last call."""
-        self._area += busy * (mono - self._mono)
-        self._mono = mono
+        self._area += busy * (mono - self.mono)
+        self.mono = mono
 
     def completed(self, count: int) -> None:
         """`count` (>= 1) tasks left the worker now; call `advance` first."""
