@@ -84,7 +84,7 @@ def encode_payload(payload: object) -> Raw:
             encoded = Raw(msgspec.json.encode(payload))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValueError(f"the payload is not JSON: {error}") from error
-    size = len(bytes(encoded))
+    size = len(encoded)
     if size > MAX_PAYLOAD_BYTES:
         raise ValueError(
             f"the payload is {size} bytes of JSON, {MAX_PAYLOAD_BYTES} are allowed: "

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from core.kv import keys
 from core.kv.requests import Change
-from core.machine.messages import LoadPage, Message, Now, PageLoaded, QueuePage
+from core.machine.messages import Message, Now, PageLoaded, QueuePage
 from core.machine.window import Entry, Window
 from core.policy.share import owner
 from core.settings import SchedulerSettings
@@ -104,7 +104,7 @@ class Backlog:
     def page(self, event: PageLoaded) -> None:
         window = self._windows.get(event.queue)
         if window is not None:
-            window.page(event.after, event.kvs, event.revision, more=event.more)
+            window.page(event)
 
     def put_back(self, entry: Entry) -> None:
         self._window(entry.marker.spec.queue).put_back(entry)
@@ -121,7 +121,7 @@ class Backlog:
         count = len(self._order)
         for step in range(count):
             window = self._windows[self._order[(self._turn + step) % count]]
-            choice = _first(window, pick)
+            choice = window.first(pick)
             if choice is not None:
                 self._turn = (self._turn + step + 1) % count
                 return choice
@@ -131,9 +131,9 @@ class Backlog:
         """Pages to fetch."""
         wanted: list[Message] = []
         for queue in self._order:
-            after = self._windows[queue].page_wanted()
-            if after is not None:
-                wanted.append(LoadPage(queue, after, self._settings.window))
+            page = self._windows[queue].page_wanted()
+            if page is not None:
+                wanted.append(page)
         return wanted
 
     # --- stealing ---
@@ -190,17 +190,3 @@ class Backlog:
     def validate(self) -> None:
         for window in self._windows.values():
             window.validate()
-
-
-def _first(window: Window, pick: Callable[[Kind], str | None]) -> tuple[Entry, str] | None:
-    """The smallest key of the window whose class has a worker with room."""
-    kinds = window.kinds()
-    if len(kinds) > 1:
-        kinds.sort(key=lambda kind: window.head(kind) or "~")  # classes without a head go last
-    for kind in kinds:
-        if window.head(kind) is None:
-            continue
-        worker = pick(kind)
-        if worker is not None:
-            return window.take(kind), worker
-    return None

@@ -229,4 +229,4 @@ class ClientMachine:
 
 
 def _submit_bytes(item: tuple[TaskSpec, float]) -> int:
-    return 700 + 2 * len(bytes(item[0].payload))
+    return 700 + 2 * len(item[0].payload)

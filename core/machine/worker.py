@@ -338,5 +338,6 @@ class WorkerMachine:
 
 
 def _ending_bytes(item: Ending) -> int:
-    result = len(bytes(item.outcome.result)) + len(item.outcome.error) if item.outcome is not None else 0
-    return 600 + len(bytes(item.job.marker.spec.payload)) + result
+    if item.outcome is not None:
+        return 600 + len(item.outcome.result) + 2 * len(item.outcome.error)
+    return 600 + len(item.job.marker.spec.payload) + len(item.error)

@@ -19,7 +19,7 @@ from core.procedure.split import Pieces
 
 def first_marker(spec: TaskSpec) -> Marker:
     """The marker of a task that was never run; a large payload stays in the task record."""
-    if len(bytes(spec.payload)) > INLINE_PAYLOAD_BYTES:
+    if len(spec.payload) > INLINE_PAYLOAD_BYTES:
         return Marker(msgspec.structs.replace(spec, payload=NULL), by_reference=True)
     return Marker(spec)
 
