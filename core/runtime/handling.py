@@ -14,6 +14,8 @@ from core.policy.pace import Pace
 
 log = logging.getLogger("tandem")
 
+_NONE = Raw(b"null")  # not `NULL`: a default is left out of a record by identity, which a replay could not repeat
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -45,7 +47,7 @@ class Kind:
             log.info("task %s (%s), attempt %d failed: %s", spec.id, spec.type, marker.attempt, _sentence(error))
             log.debug("where it failed", exc_info=error)  # with --verbose
             return NULL, _sentence(error)
-        return (NULL, None) if value is None else _encoded(value)
+        return (_NONE, None) if value is None else _encoded(value)
 
 
 class Kinds(dict[str, Kind]):
