@@ -135,6 +135,51 @@ def calibrate(
         say_where(out)
 
 
+class CurveName(StrEnum):
+    """The sweeps of `experiments.curves_sweeps`, which is slow to import."""
+
+    WORKERS = "workers"
+    SCHEDULERS = "schedulers"
+    PAYLOAD = "payload"
+    BACKLOG = "backlog"
+    WATCHERS = "watchers"
+
+
+@app.command(
+    epilog="Examples: `tandem-bench curves --quick`, `tandem-bench curves --sweep workers --sweep backlog --out curves`"
+)
+def curves(
+    *,
+    sweep: Annotated[
+        list[CurveName] | None, typer.Option("--sweep", help="Only this one; may be given again. Default: all.")
+    ] = None,
+    out: Annotated[
+        Path, typer.Option(help="Where the data, figures and the page go. Sweeps that are run again are replaced.")
+    ] = Path("reports/latest/curves"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer points, one short round each: about 2 minutes instead of 10.")
+    ] = False,
+    profile: ProfileOption = None,
+) -> None:
+    """Measure scaling curves of the real system, with their knee and the resource that binds at each point.
+
+    Throughput against workers, schedulers, payload, backlog and watchers; workers and schedulers also on the model.
+    Ctrl-C ends it: what is finished is kept. A quiet machine is wanted.
+    """
+    from experiments.console import clear_errors, say_where  # noqa: PLC0415
+
+    with clear_errors(PROGRAM):
+        from experiments.curves import plan  # noqa: PLC0415
+        from experiments.curves_console import shown  # noqa: PLC0415
+        from experiments.curves_sweeps import SweepName, sweeps  # noqa: PLC0415
+
+        known = sweeps(quick=quick)
+        chosen = [SweepName(name) for name in dict.fromkeys(sweep or CurveName)]
+        with shown(plan(out, quick=quick, profile=profile)) as runner:
+            page = runner.run([known[name] for name in chosen])
+        say_where(page)
+
+
 def main() -> None:
     app()
 

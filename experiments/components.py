@@ -80,13 +80,14 @@ class Components:
         for name in self.names:
             self.start(name)
 
-    def wait_registered(self) -> None:
-        """Return when all are registered.
+    def wait_registered(self, names: Iterable[str] | None = None) -> None:
+        """Return when all of these (default: all) are registered.
 
         Raises ExperimentError when one ends or does not register in time.
         """
         deadline = time.monotonic() + REGISTER_TIMEOUT_S
-        while missing := set(self.names) - self._registered():
+        wanted = set(self.names if names is None else names)
+        while missing := wanted - self._registered():
             self.check_alive(sorted(missing))
             if time.monotonic() > deadline:
                 raise ExperimentError(
