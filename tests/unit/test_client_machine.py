@@ -6,7 +6,7 @@ from typing import TypeVar
 from msgspec import Raw
 
 from core.kv import keys
-from core.kv.requests import Change, Kv
+from core.kv.requests import Change
 from core.machine.client import MAX_BATCH_BYTES, ClientMachine
 from core.machine.messages import (
     Acknowledge,
@@ -18,12 +18,13 @@ from core.machine.messages import (
     Follow,
     Message,
     Now,
+    OutcomesFetched,
     Started,
     Stop,
     Submit,
     SubmitBatch,
     SubmitDone,
-    OutcomesFetched,
+    Unwatch,
     Watch,
     WatchLost,
 )
@@ -104,7 +105,9 @@ def test_an_outcome_from_before_the_follow_is_read() -> None:
     bench = Bench()
     bench.watching()
     assert only(FetchOutcomes, bench(Follow((spec(1).id,)))) == [FetchOutcomes((spec(1).id,))]
-    assert only(Deliver, bench(OutcomesFetched(((spec(1).id, OUTCOME),), (), 20))) == [Deliver(((spec(1).id, OUTCOME),))]
+    assert only(Deliver, bench(OutcomesFetched(((spec(1).id, OUTCOME),), (), 20))) == [
+        Deliver(((spec(1).id, OUTCOME),))
+    ]
 
 
 def test_a_task_that_does_not_exist_is_said_so() -> None:
@@ -168,3 +171,66 @@ def test_closing_waits_for_the_acknowledgements() -> None:
 
 def test_a_refusal_for_good_ends_the_client() -> None:
     assert only(Stop, Bench()(Failed("SubmitBatch", "permission denied"))) == [Stop(1)]
+
+
+# --- mailboxes ---
+
+
+def foreign(number: int) -> str:
+    """The id of a task in a mailbox of its own."""
+    return f"{0:024x}{number:08x}"
+
+
+def done(task_id: str, revision: int = 50) -> Changes:
+    mailbox = keys.mailbox(keys.mailbox_of(task_id))
+    return Changes(mailbox, (Change(keys.done(task_id), OUTCOME, revision, version=1),), revision)
+
+
+def test_only_the_mailboxes_of_what_is_followed_are_watched() -> None:
+    bench = Bench()
+    bench.submit(1, follow=True)
+    (watch,) = only(Watch, bench(OutcomesFetched((), (), 10)))
+    assert (watch.key, watch.revision, watch.puts, watch.deletes) == ("done/00000001/", 11, True, False)
+    bench(SubmitDone(1, (0,), ()))
+    assert only(FetchOutcomes, bench(Follow((foreign(7),))))
+    assert [one.key for one in only(Watch, bench(OutcomesFetched((), (), 20)))] == ["done/00000007/"]
+
+
+def test_a_mailbox_of_others_is_watched_as_long_as_somebody_waits() -> None:
+    bench = Bench()
+    bench.submit(1, follow=True)
+    bench(OutcomesFetched((), (), 10))
+    bench(SubmitDone(1, (0,), ()))
+    assert only(Unwatch, bench(Changes("done/00000001/", (ended(1),), 50))) == [], "our own stays: more will come"
+    bench(Follow((foreign(7),)))
+    bench(OutcomesFetched((), (), 60))
+    commands = bench(done(foreign(7), 70))
+    assert only(Deliver, commands) == [Deliver(((foreign(7), OUTCOME),))]
+    assert only(Unwatch, commands) == [Unwatch("done/00000007/")]
+
+
+def test_nothing_is_sent_before_its_mailbox_is_watched() -> None:
+    bench = Bench()
+    bench(Follow((foreign(7),)))  # a read is under way, for another mailbox
+    assert sent(bench.submit(1, follow=True)) == []
+    commands = bench(OutcomesFetched((), (), 10))
+    assert sent(commands) == []
+    assert only(FetchOutcomes, commands) == [FetchOutcomes(())]
+    assert sent(bench(OutcomesFetched((), (), 12))) == [[1]]
+
+
+def test_too_many_mailboxes_make_one_watch_of_all_and_nothing_slips_through() -> None:
+    bench = Bench()
+    few = tuple(foreign(number) for number in range(1, 1 + MAX_MAILBOXES))
+    bench(Follow(few))
+    assert len(only(Watch, bench(OutcomesFetched((), (), 10)))) == MAX_MAILBOXES
+    commands = bench(Follow((foreign(1000),)))
+    # What the watches of the many have not delivered yet is read: they end when the one begins.
+    assert set(only(FetchOutcomes, commands)[0].ids) == {*few, foreign(1000)}
+    commands = bench(OutcomesFetched(((few[0], OUTCOME),), (), 20))
+    assert [(one.key, one.revision) for one in only(Watch, commands)] == [("done/", 21)]
+    assert {one.name for one in only(Unwatch, commands)} == {keys.mailbox(keys.mailbox_of(each)) for each in few}
+    assert only(Deliver, commands) == [Deliver(((few[0], OUTCOME),))]
+    change = Change(keys.done(foreign(1000)), OUTCOME, 30, version=1)
+    assert only(Deliver, bench(Changes("done/", (change,), 30))) == [Deliver(((foreign(1000), OUTCOME),))]
+    assert only(FetchOutcomes, bench(WatchLost("done/")))[0].ids == few[1:]

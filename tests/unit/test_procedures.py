@@ -43,6 +43,24 @@ def written(world: World, prefix: str) -> list[tuple[str, object, int]]:
     return [(w.key, w.after.value, w.revision) for w in world.kv._log if w.after and w.key.startswith(prefix)]
 
 
+def test_a_transaction_carries_reads_only_after_a_compare_has_failed() -> None:
+    world = World(Random(1))
+    world.kv.max_operations = 512
+    world.submit(spec(1), spec(2))
+    command = world.assignments(("w1",), "rival")
+    assert command is not None
+    world.assign("w1", count=1)  # somebody is faster
+    procedure = start(command)
+    assert procedure is not None
+    first = next(procedure)
+    second = procedure.send(world.kv.apply(first, 0.0))
+    assert isinstance(first, Txn)
+    assert isinstance(second, Txn)
+    assert first.orelse == ()
+    assert (second.compares, second.then) == (first.compares, first.then)
+    assert {get.key for get in second.orelse} == {compare.key for compare in second.compares}
+
+
 # --- submit -----------------------------------------------------------------------------------------------------
 
 
