@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from core.kv import keys
 from core.kv.requests import Change
-from core.machine.client import MAX_BATCH_BYTES, ClientMachine
+from core.machine.client import MAX_BATCH_BYTES, MAX_MAILBOXES, ClientMachine
 from core.machine.messages import (
     Acknowledge,
     Changes,
