@@ -24,9 +24,21 @@ def task_id(number: int) -> str:
     return f"{number:032x}"
 
 
+def scattered(number: int) -> int:
+    """Bursts of five with ever larger gaps, so that guesses of where the next ones lie go wrong."""
+    return (number // 5) ** 20 + number % 5
+
+
 def kv(number: int, revision: int, kind: str = "echo", priority: int = 5) -> Kv:
     spec = TaskSpec(task_id(number), kind, priority=priority)
     return Kv(keys.ready("default", priority, spec.id), Marker(spec), revision)
+
+
+def read(store: dict[str, Kv], revision: int, page: LoadPage) -> PageLoaded:
+    """What etcd answers."""
+    found = [store[key] for key in sorted(store) if page.after < key and (not page.until or key <= page.until)]
+    cut = len(found) > page.limit
+    return PageLoaded(page.queue, page.after, tuple(found[: page.limit]), cut, revision, page.until)
 
 
 class WindowModel(RuleBasedStateMachine):
@@ -40,7 +52,7 @@ class WindowModel(RuleBasedStateMachine):
         self.store: dict[str, Kv] = {}
         self.log: list[Change] = []
         self.delivered = 0
-        self.pages: list[tuple[str, int, list[Kv], bool] | str] = []  # asked for, or also read
+        self.pages: list[LoadPage | PageLoaded] = []  # asked for, or also read
         self.taken: dict[str, Entry] = {}  # in flight: not yet assigned nor put back
         self.given: set[tuple[str, int]] = set()
         self.window = Window(
@@ -61,8 +73,9 @@ class WindowModel(RuleBasedStateMachine):
     @rule(number=st.integers(0, 40), kind=st.sampled_from(TYPES), priority=st.sampled_from([4, 5]))
     def arrives(self, number: int, kind: str, priority: int) -> None:
         # The type belongs to the id: a task never changes it.
-        arrived = kv(number, self.revision + 1, TYPES[number % 3] if kind == "echo" else TYPES[number % 2], priority)
-        if not any(key.endswith(task_id(number)) for key in (*self.store, *self.taken)):
+        type_ = TYPES[number % 3] if kind == "echo" else TYPES[number % 2]
+        arrived = kv(scattered(number), self.revision + 1, type_, priority)
+        if not any(key.endswith(arrived.key[-32:]) for key in (*self.store, *self.taken)):
             self.write(arrived, arrived.key)
 
     @rule(data=st.data())
@@ -78,29 +91,27 @@ class WindowModel(RuleBasedStateMachine):
 
     @rule()
     def asks_for_a_page(self) -> None:
-        after = self.window.page_wanted()
-        if after is not None:
-            self.pages.append(after)
+        asked = self.window.page_wanted()
+        if asked is not None:
+            self.pages.append(asked)
 
-    def read(self, after: str) -> tuple[str, int, list[Kv], bool]:
-        found = [self.store[key] for key in sorted(self.store) if key > after]
-        return (after, self.revision, found[:SIZE], len(found) > SIZE)
+    def read(self, page: LoadPage) -> PageLoaded:
+        return read(self.store, self.revision, page)
 
     @precondition(lambda self: self.pages)
     @rule(data=st.data())
     def etcd_reads_a_page(self, data: st.DataObject) -> None:
         index = data.draw(st.integers(0, len(self.pages) - 1))
         page = self.pages[index]
-        if isinstance(page, str):
+        if isinstance(page, LoadPage):
             self.pages[index] = self.read(page)
 
-    @precondition(lambda self: any(not isinstance(page, str) for page in self.pages))
+    @precondition(lambda self: any(isinstance(page, PageLoaded) for page in self.pages))
     @rule(data=st.data())
     def page_arrives(self, data: st.DataObject) -> None:
-        page = data.draw(st.sampled_from([page for page in self.pages if not isinstance(page, str)]))
+        page = data.draw(st.sampled_from([page for page in self.pages if isinstance(page, PageLoaded)]))
         self.pages.remove(page)
-        after, revision, kvs, more = page
-        self.window.page(after, kvs, revision, more=more)
+        self.window.page(page)
 
     @rule()
     def lists_anew(self) -> None:
@@ -182,8 +193,7 @@ class WindowModel(RuleBasedStateMachine):
                 self.pages.append(asked)
             idle = not self.pages
             for page in self.pages:
-                after, revision, kvs, more = self.read(page) if isinstance(page, str) else page
-                self.window.page(after, kvs, revision, more=more)
+                self.window.page(self.read(page) if isinstance(page, LoadPage) else page)
             self.pages.clear()
             for kind in self.window.kinds():
                 while self.window.head(kind) is not None:
@@ -220,7 +230,9 @@ def test_what_nobody_serves_does_not_fill_the_window(window: Window) -> None:
     window.reset([kv(number, number + 2, "gpu") for number in range(SIZE)], 50, {}, more=True)
     assert len(window) == 0
     assert list(window.skipped) == [("default", "gpu")]
-    assert window.page_wanted() == kv(SIZE - 1, 0).key
+    asked = window.page_wanted()
+    assert asked is not None
+    assert asked.after == kv(SIZE - 1, 0).key
 
 
 def test_a_class_that_gets_a_worker_is_paged_in_again() -> None:
@@ -231,10 +243,10 @@ def test_a_class_that_gets_a_worker_is_paged_in_again() -> None:
     assert window.page_wanted() is None
     served.add("gpu")
     window.eligibility_changed()
-    after = window.page_wanted()
-    assert after is not None
-    assert after < stored[0].key
-    window.page(after, stored, 51, more=False)
+    asked = window.page_wanted()
+    assert asked is not None
+    assert asked.after < stored[0].key
+    window.page(read({one.key: one for one in stored}, 51, asked))
     assert [window.take(("default", "gpu")).key for _ in range(2)] == [stored[0].key, stored[1].key]
 
 
@@ -242,15 +254,16 @@ def test_a_page_from_before_a_new_listing_is_dropped(window: Window) -> None:
     """It would move the cursor past what arrived in between."""
     stored = [kv(number, 2) for number in range(6)]
     window.reset(stored[:1], 10, {}, more=True)
-    after = window.page_wanted()
-    assert after == stored[0].key
-    stale = [stored[1]]
+    asked = window.page_wanted()
+    assert asked is not None
+    assert asked.after == stored[0].key
+    stale = read({stored[1].key: stored[1]}, 15, asked)
     window.reset(stored[:1], 20, {}, more=True)
     window.change(Change(stored[5].key, stored[5].value, 21))  # beyond the cursor: left to a page
-    assert window.page_wanted() == after
-    window.page(after, stale, 15, more=False)
-    assert window._cursor == after, "the page of before the listing was believed"
-    window.page(after, stored[1:], 22, more=False)
+    assert window.page_wanted() == asked
+    window.page(stale)
+    assert window._cursor == asked.after, "the page of before the listing was believed"
+    window.page(PageLoaded("default", asked.after, tuple(stored[1:]), more=False, revision=22))
     assert len(window) == 6
 
 
@@ -258,11 +271,11 @@ def test_what_changes_while_a_page_is_on_its_way_is_not_forgotten(window: Window
     """The page was read before, and moves the cursor past it."""
     stored = [kv(number, 2) for number in range(4)]
     window.reset(stored[:1], 10, {}, more=True)
-    after = window.page_wanted()
-    assert after is not None
+    asked = window.page_wanted()
+    assert asked is not None
     window.change(Change(stored[3].key, stored[3].value, 12))
     window.change(Change(stored[1].key, None, 13, deleted=True))
-    window.page(after, stored[1:3], 11, more=False)
+    window.page(PageLoaded("default", asked.after, tuple(stored[1:3]), more=False, revision=11))
     assert sorted(window._entries) == [stored[0].key, stored[2].key, stored[3].key]
 
 
@@ -313,7 +326,10 @@ def test_pages_are_fetched_in_both_modes(dispatch: str) -> None:
     backlog = Backlog(settings_, lambda _: False)
     listing = page("q", 1, 2, 3, 4, more=True)
     backlog.load((listing,), 5, {})
-    assert backlog.wants() == [LoadPage("q", listing.kvs[-1].key, SIZE)]
+    until = keys.ready("q", 5, task_id(4 + 4))  # four ids held four tasks
+    assert backlog.wants() == [LoadPage("q", listing.kvs[-1].key, SIZE, until)]
     assert backlog.wants() == []
-    backlog.page(PageLoaded("q", listing.kvs[-1].key, (), more=False, revision=6))
+    backlog.page(PageLoaded("q", listing.kvs[-1].key, (), more=False, revision=6, until=until))
+    assert [page_.after for page_ in backlog.wants() if isinstance(page_, LoadPage)] == [until]
+    backlog.page(PageLoaded("q", until, (), more=False, revision=6))
     assert backlog.wants() == []
