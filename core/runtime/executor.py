@@ -32,8 +32,6 @@ LOOK_S = 0.001
 """Between two looks of the watch thread. A quick handler that blocks holds others up for one to two of these."""
 RECHECK_S = 0.0002
 """A runner that seems to stall may only lack the interpreter lock: the watch thread lets go of it once more."""
-QUIET_LOOKS = 2
-"""Looks without anything to watch until the watch thread sleeps for good: under load it is not woken each time."""
 
 
 class _Slot:
@@ -63,7 +61,6 @@ class Executor:
         self._runners = 0
         self._watching = False
         self._watch_gate = _closed_gate()
-        self._quiet = 0
 
     def run(self, jobs: Sequence[Job]) -> None:
         """Start these jobs, or as many as there are slots and the others after them."""
@@ -198,20 +195,17 @@ class Executor:
     def _guard(self) -> None:
         while not self._closing:
             self._watch_gate.acquire()
-            while self._watching:
+            time.sleep(LOOK_S)
+            while self._look():
                 time.sleep(LOOK_S)
-                self._look()
 
-    def _look(self) -> None:
+    def _look(self) -> bool:
+        """Whether to look again. If not, whoever gives a reason opens the gate."""
         if not self._at_risk():
-            self._quiet += 1
-            if self._quiet >= QUIET_LOOKS:
-                self._quiet = 0
-                with self._lock:
-                    self._watching = False
-                    self._watching = self._at_risk()  # what came before it could see the former, we see here
-            return
-        self._quiet = 0
+            with self._lock:
+                self._watching = False
+                self._watching = self._at_risk()  # what came before it could see the former, we see here
+                return self._watching
         now = time.monotonic()
         try:
             late = now - self._done[0].finished_mono >= LOT_S
@@ -225,6 +219,7 @@ class Executor:
             time.sleep(RECHECK_S)
             for slot, job in suspects:
                 self._rescue(slot, job)
+        return True
 
     def _at_risk(self) -> bool:
         """Whether jobs or results depend on a handler that was expected to be quick."""

@@ -292,17 +292,37 @@ def test_slow_handlers_do_not_wait_behind_quick_ones_nor_hold_their_results(gate
         assert [result.error for result in bench.results(3)] == [None] * 3
 
 
+@pytest.mark.usefixtures("unwatched")
+def test_a_job_behind_one_whose_type_has_become_slow_gets_a_slot(gated: Gated) -> None:
+    turns = threading.Event()
+    gated.handlers.handler("turns")(lambda payload: turns.wait(PATIENCE_S) if payload else None)
+    with Bench(2, gated.handlers) as bench:
+        bench.learn("gated")
+        bench.learn("turns")
+        bench.run(*bench.jobs("gated", "block"))
+        assert gated.blocked.acquire(timeout=PATIENCE_S)
+        bench.run(*bench.jobs("turns", 1), *bench.jobs("gated", "behind"))  # nobody is woken: a quick one runs
+        assert isinstance(bench.executor, Executor)
+        for _ in range(10):
+            bench.executor._kinds["turns"].pace.took(1.0)
+        gated.released.set()
+        assert payloads(bench.results(2)) == ["block", "behind"]
+        turns.set()
+        assert payloads(bench.results(1)) == [True]
+
+
 def test_the_watch_thread_looks_while_a_lot_is_run_and_then_sleeps(
     gated: Gated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks, asleep = threading.Semaphore(0), threading.Semaphore(0)
     look = Executor._look
 
-    def spy(executor: Executor) -> None:
+    def spy(executor: Executor) -> bool:
         looks.release()
-        look(executor)
-        if not executor._watching:
+        again = look(executor)
+        if not again:
             asleep.release()
+        return again
 
     monkeypatch.setattr(Executor, "_look", spy)
     with Bench(2, gated.handlers) as bench:
