@@ -32,6 +32,10 @@ bench: setup  ## run the benchmarks: one table, and the gate (minutes; want a qu
 bench-record: setup  ## renew what the gate compares with: make bench-record REASON="why"
 	@$(BIN)/python -m tests.bench.record --reason "$$REASON" --runs $(RUNS) --only $(ONLY)
 
+.PHONY: curves
+curves: setup  ## measure scaling curves: knee and binding resource (10 to 15 minutes; QUICK=1: 2; want a quiet machine)
+	@$(BIN)/tandem-bench curves $(if $(QUICK),--quick)
+
 lint: setup  ## check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

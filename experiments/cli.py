@@ -157,7 +157,7 @@ def curves(
         Path, typer.Option(help="Where the data, figures and the page go. Sweeps that are run again are replaced.")
     ] = Path("reports/latest/curves"),
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer points, one short round each: about 2 minutes instead of 10.")
+        bool, typer.Option("--quick", help="Fewer points, one short round each: about 2 minutes instead of 10 to 15.")
     ] = False,
     profile: ProfileOption = None,
 ) -> None:

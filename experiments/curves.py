@@ -19,8 +19,8 @@ from experiments.curves_sweeps import Point, Sweep
 from experiments.world import ExperimentError
 
 REPETITIONS, QUICK_REPETITIONS = 3, 1
-ROUND_S, QUICK_ROUND_S = 2.5, 1.5
-"""What a round should last: two hundred times the resolution of CPU times."""
+ROUND_S, QUICK_ROUND_S = 2.0, 1.5
+"""What a round should last: at least 150 times the resolution of CPU times."""
 BUILD_TIMEOUT_S = 120.0
 
 START_S, PROCESS_S, SUBMIT_PER_S, MODEL_S = 2.5, 0.5, 15_000, 1.5
@@ -95,7 +95,7 @@ class Runner:
         def tell(what: str) -> None:
             self._on_progress(Progress(sweep.name, f"{label}: {what}", self._done_s, self._total_s))
 
-        label = f"{first.x:g} {sweep.x_label}"
+        label = f"{first.x:,.0f} {sweep.x_label}"
         chosen: list[tuple[Point, int]] = []
         if first.drain is not None:  # a backlog is gone when it has been drained: each repetition starts anew
             for repetition in range(self._repetitions(first)):
@@ -107,7 +107,7 @@ class Runner:
         with Life(first, tell) as life:
             self._server = life.server
             for point in points:
-                label = f"{point.x:g} {sweep.x_label}, {point.series}"
+                label = f"{point.x:,.0f} {sweep.x_label}, {point.series}"
                 tasks = point.tasks or self._tasks(point, life.warm_up(point))
                 chosen.append((point, tasks))
                 for repetition in range(self._repetitions(point)):
@@ -153,7 +153,7 @@ class Runner:
         if not sweep.modelled:
             return
         for point, tasks in points:
-            what = f"{point.x:g} {sweep.x_label}, {point.series}: simulating"
+            what = f"{point.x:,.0f} {sweep.x_label}, {point.series}: simulating"
             self._on_progress(Progress(sweep.name, what, self._done_s, self._total_s))
             row = simulate(sweep.name, point, tasks, self._how.profile)
             rows.add(row)

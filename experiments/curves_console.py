@@ -58,7 +58,7 @@ def shown(how: curves.Plan) -> Iterator[curves.Runner]:
 def line(row: Row) -> str:
     """One round in one line."""
     which = f"{WORLD_TITLES[row.world]} {row.repetition + 1}" if row.world == "real" else WORLD_TITLES[row.world]
-    return f"{row.sweep} {row.x:g}, {row.series}, {which}: {row.throughput_per_s:,.0f} tasks/s ({row.tasks:,} tasks)"
+    return f"{row.sweep} {row.x:,.0f}, {row.series}, {which}: {row.throughput_per_s:,.0f} tasks/s ({row.tasks:,} tasks)"
 
 
 def _minutes(seconds: float) -> str:

@@ -38,7 +38,8 @@ OFFER_BINDS = 0.95
 CORES = "the machine's cores"
 WAITING = "nothing measured binds: waiting"
 
-USL_MIN_POINTS = 4
+USL_MIN_POINTS = 5
+"""Three parameters through three or four points always fit."""
 USL_MIN_R2 = 0.95
 USL_FARTHEST = 10.0
 """A peak further than this many times the last point is not seen in the data at all."""

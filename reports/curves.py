@@ -15,6 +15,8 @@ from reports.render import TEMPLATES
 from reports.runs import ReportError, read_json
 
 ORDER = ("workers", "schedulers", "payload", "backlog", "watchers")
+DISTURBED_SHARE = 0.10
+"""As for whole runs: an idle desktop stays under a tenth of its cores."""
 WORLDS = {"real": "Real", "sim": "Model"}
 
 
@@ -49,14 +51,14 @@ def write(folder: Path) -> Path:
         autoescape=False,  # noqa: S701 - Markdown
     )
     page = environment.get_template("curves.md.j2").render(
-        sweeps=sweeps, knee_of=knee_of, integer=integer, percent=percent, number=number
+        sweeps=sweeps, knee_of=knee_of, disturbed=disturbed, integer=integer, percent=percent, number=number
     )
     path = folder / "curves.md"
     path.write_text(page.rstrip() + "\n", encoding="utf-8")
     return path
 
 
-def knee_of(curve: dict[str, Any], sweep: dict[str, Any]) -> str:
+def knee_of(curve: dict[str, Any]) -> str:
     """The knee of a curve in each world, in words, and the Universal Scalability Law where it fits."""
     sentences = []
     for world, title in WORLDS.items():
@@ -64,8 +66,7 @@ def knee_of(curve: dict[str, Any], sweep: dict[str, Any]) -> str:
         if not spots:
             continue
         at = curve["knee"].get(world)
-        last = f"{integer(spots[-1]['x'])} {sweep['x_label']}"
-        text = f"no knee up to {last}" if at is None else f"knee at {integer(at)} {sweep['x_label']}"
+        text = f"no knee up to {integer(spots[-1]['x'])}" if at is None else f"knee at {integer(at)}"
         if world == "real" and at is not None and (binds := _binding_behind(spots, at)):
             text += f" (behind it binds: {binds})"
         sentences.append(f"{title}: {text}.")
@@ -81,6 +82,18 @@ def knee_of(curve: dict[str, Any], sweep: dict[str, Any]) -> str:
 def _binding_behind(spots: list[dict[str, Any]], knee: float) -> str:
     """What binds at the points behind the knee, each once."""
     return ", ".join(dict.fromkeys(str(spot["binds"]) for spot in spots if spot["x"] > knee))
+
+
+def disturbed(sweep: dict[str, Any]) -> str:
+    """The points at which other programs used more than a tenth of the machine; empty where there are none."""
+    points = {
+        f"{integer(spot['x'])} ({curve['series']})"
+        for curve in sweep["curves"]
+        for spot in curve["spots"]
+        if (spot["cpu"]["foreign"] or 0.0) > DISTURBED_SHARE * sweep["cores"]
+    }
+    total = sum(spot["world"] == "real" for curve in sweep["curves"] for spot in curve["spots"])
+    return f"{len(points)} of {total}" if points else ""
 
 
 def integer(value: float) -> str:

@@ -58,8 +58,8 @@ def _panel(axes: Axes, curve: dict[str, Any], sweep: dict[str, Any]) -> None:
     _resources(axes, spots)
     if sweep["logarithmic"]:
         axes.set_xscale("log")
-    else:
-        axes.set_xticks(sorted({spot["x"] for spot in curve["spots"]}))
+    axes.set_xticks(sorted({spot["x"] for spot in curve["spots"]}))
+    axes.set_xticks([], minor=True)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.set(xlabel=sweep["x_label"], ylabel="tasks/s")

@@ -171,16 +171,24 @@ def test_repetitions_become_a_median_with_its_range_a_knee_and_what_binds(tmp_pa
     assert (rate.median, rate.low, rate.high, rate.n) == (980, 970, 990, 3)
     assert [spot.binds for spot in curve.spots] == ["slots", "Python process scheduler", "the machine's cores", None]
     assert (second.x, third.x, model.world) == (2, 4, "sim")
+    assert second.throughput_per_s.median == 1600
     assert curve.knee == {"real": 2.0}
 
     (tmp_path / "workers.json").write_bytes(msgspec.json.encode(found))
     text = page.write(tmp_path).read_text()
-    assert "Real: knee at 2 workers (behind it binds: the machine's cores)." in text
+    assert "Real: knee at 2 (behind it binds: the machine's cores)." in text
     assert "| 1 | real | 980 | 970 to 990 | 3 | 10 % |" in text
     assert "**slots**: 98% of the slots' time is used |" in text
     assert "| 1 | model | 995 |" in text
-    assert "knee (real)" not in text
+    assert "Disturbed" not in text
     assert (tmp_path / "workers.svg").read_text().startswith("<?xml")
+
+
+def test_the_page_says_when_the_machine_was_shared(tmp_path: Path) -> None:
+    rows = [row(1, 900, cpu_foreign=0.2 * (psutil.cpu_count() or 1)), row(2, 1800)]
+    found = summarise(rows, small_sweep(), complete=True, quick=False, date="today", etcd="etcd 3")
+    (tmp_path / "workers.json").write_bytes(msgspec.json.encode(found))
+    assert "**Disturbed**: at 1 of 2 points other programs used more" in page.write(tmp_path).read_text()
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
