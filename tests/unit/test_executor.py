@@ -311,6 +311,34 @@ def test_a_job_behind_one_whose_type_has_become_slow_gets_a_slot(gated: Gated) -
         assert payloads(bench.results(1)) == [True]
 
 
+@pytest.mark.usefixtures("unwatched")
+def test_results_are_handed_over_before_a_slow_handler_begins(gated: Gated) -> None:
+    gated.handlers.handler("wait")(lambda _: gated.released.wait(PATIENCE_S))
+    with Bench(1, gated.handlers) as bench:
+        bench.learn("gated")
+        bench.run(*bench.jobs("gated", 0, 1), *bench.jobs("wait", None))
+        assert payloads(bench.results(2)) == [0, 1]
+        gated.released.set()
+        assert payloads(bench.results(1)) == [True]
+
+
+@pytest.mark.usefixtures("unwatched")
+def test_a_job_that_comes_while_the_last_result_is_handed_over_is_run(gated: Gated) -> None:
+    with Bench(1, gated.handlers) as bench:
+        bench.learn("gated")
+        executor, chain = bench.executor, bench.jobs("gated", *range(20))
+        assert isinstance(executor, Executor)
+
+        def answer(finished: Finished) -> None:
+            bench.lots.put(finished)
+            if chain:
+                executor.run([chain.pop()])
+
+        executor._sink = answer
+        bench.run(chain.pop())
+        assert payloads(bench.results(20)) == [*reversed(range(20))]
+
+
 def test_the_watch_thread_looks_while_a_lot_is_run_and_then_sleeps(
     gated: Gated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
