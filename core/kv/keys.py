@@ -25,6 +25,7 @@ LAST = b"\xff\xff".decode("utf-8", "surrogateescape")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _ID = re.compile(r"[0-9a-f]{32}")
+_READY = re.compile(f"ready/({_NAME.pattern})/([0-9])/({_ID.pattern})")
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")  # a name, a dot and a lease of up to 16 digits
 _DUE = re.compile(r"[0-9]{13}")
 _LAST_MS = 10**13 - 1
@@ -138,12 +139,19 @@ class LaterKey(NamedTuple):
 
 def parse_ready(key: str) -> ReadyKey | None:
     """None where the key is not one of ours."""
-    parts = key.split("/")
-    if len(parts) != 4 or not _ID.fullmatch(parts[3]) or not (len(parts[2]) == 1 and "0" <= parts[2] <= "9"):
-        return None
-    if not _NAME.fullmatch(parts[1]):
-        return None
-    return ReadyKey(parts[1], int(parts[2]), parts[3])
+    found = _READY.fullmatch(key)
+    return ReadyKey(found[1], int(found[2]), found[3]) if found else None
+
+
+def queue_of_ready(key: str) -> str | None:
+    """The queue of a ready key, None where the key is not one of ours: `parse_ready` for who needs no more."""
+    found = _READY.fullmatch(key)
+    return found[1] if found else None
+
+
+def id_at_end(key: str) -> str:
+    """The task's id in a key that is known to be one of ours and to end with it."""
+    return key[-32:]
 
 
 def parse_run(key: str) -> RunKey | None:

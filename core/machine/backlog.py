@@ -83,14 +83,15 @@ class Backlog:
     def changes(self, changes: tuple[Change, ...], now: Now) -> None:
         alone = len(self._members) <= 1
         window: Window | None = None
+        last = ""
         for change in changes:
-            parsed = keys.parse_ready(change.key)
-            if parsed is None:
+            queue = keys.queue_of_ready(change.key)
+            if queue is None:
                 continue
-            if window is None or window.queue != parsed.queue:
-                window = self._window(parsed.queue)
+            if window is None or queue != last:
+                window, last = self._window(queue), queue
             if change.deleted and not alone:
-                self._owner_moved(parsed.id, now)
+                self._owner_moved(keys.id_at_end(change.key), now)
             window.change(change)
 
     def _owner_moved(self, task_id: str, now: Now) -> None:
