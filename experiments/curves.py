@@ -16,6 +16,7 @@ from experiments.curves_model import simulate
 from experiments.curves_real import MAX_TASKS, MIN_TASKS, Life, Measurement
 from experiments.curves_rows import Row, Rows, busiest, slot_utilisation, summarise
 from experiments.curves_sweeps import Point, Sweep
+from experiments.simulated import SimulatedWorld
 from experiments.world import ExperimentError
 
 REPETITIONS, QUICK_REPETITIONS = 3, 1
@@ -74,6 +75,9 @@ class Runner:
         Raises ExperimentError, EtcdServerError, OSError, KeyboardInterrupt: the points before it are written all the
         same, and the page shows them.
         """
+        modelled = [point for sweep in sweeps if sweep.modelled for point in sweep.points]
+        if modelled:  # a profile that cannot be used is better known before anything is measured
+            SimulatedWorld(modelled[0].scenario, self._how.profile)
         self._total_s = sum(self._life_s(life) + self._model_s(sweep, life) for sweep in sweeps for life in sweep.lives)
         for sweep in sweeps:
             rows = Rows(sweep, self._how.out)

@@ -14,6 +14,8 @@ KNEE = "#009E73"  # bluish green of Okabe and Ito
 PANELS_A_ROW = 2
 WIDE_IN, NARROW_IN = 2.7, 2.3
 """Height of a single panel, and of a row of them."""
+HEADROOM = 1.45
+"""Above the highest point: what binds is written there."""
 SHORT = {
     "the machine's cores": "cores",
     "etcd's fsync": "fsync",
@@ -52,7 +54,7 @@ def _panel(axes: Axes, curve: dict[str, Any], sweep: dict[str, Any]) -> None:
         axes.plot(*zip(*bounds, strict=True), color=BOUND, linewidth=0.9, label="slot bound", zorder=1)
     # the bound may lie far above what is reached (short tasks): what is reached must stay readable
     highest = max((spot["throughput_per_s"]["high"] for spot in curve["spots"]), default=0.0)
-    axes.set_ylim(0, highest * 1.3)
+    axes.set_ylim(0, highest * HEADROOM)
     if (at := curve["knee"].get("real")) is not None:
         axes.axvline(at, color=KNEE, linewidth=1.1, linestyle="-.", label="knee (real)", zorder=1)
     _resources(axes, spots)
@@ -89,7 +91,7 @@ def _line(axes: Axes, spots: Sequence[dict[str, Any]], world: World) -> None:
 
 
 def _resources(axes: Axes, spots: Sequence[dict[str, Any]]) -> None:
-    """What binds, along the foot of the panel, wherever it is another than at the point before."""
+    """What binds, along the top of the panel, wherever it is another than at the point before."""
     before = ""
     for spot in spots:
         name = str(spot["binds"]).removeprefix("Python process ")
@@ -97,11 +99,11 @@ def _resources(axes: Axes, spots: Sequence[dict[str, Any]]) -> None:
         if name != before:
             axes.annotate(
                 name,
-                (spot["x"], 0),
+                (spot["x"], 1),
                 xycoords=("data", "axes fraction"),
-                xytext=(0, 3),
-                textcoords="offset points",
                 ha="center",
+                va="top",
+                rotation=90,
                 fontsize=6.5,
                 color=BOUND,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},

@@ -200,6 +200,13 @@ def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
     assert Rows(small_sweep(), tmp_path).rows == []
 
 
+def test_a_profile_that_cannot_be_used_is_named_before_anything_runs(tmp_path: Path) -> None:
+    how = curves.plan(tmp_path / "out", quick=True, profile=tmp_path / "nowhere.json")
+    with pytest.raises(ExperimentError, match=r"nowhere\.json"):
+        curves.Runner(how).run([small_sweep(modelled=True)])
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_page_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match="holds no curves: 'tandem-bench curves' measures them"):
         page.write(tmp_path)
