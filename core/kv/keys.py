@@ -46,6 +46,11 @@ def check_name(kind: str, name: str) -> str:
     return name
 
 
+def is_name(text: str) -> bool:
+    """Whether it is a name as users may give them, to queues for instance."""
+    return _NAME.fullmatch(text) is not None
+
+
 def is_task_id(text: str) -> bool:
     """Whether it is an id as Tandem makes them: 32 lower-case hexadecimal digits."""
     return _ID.fullmatch(text) is not None

@@ -13,6 +13,7 @@ from core.kv import keys
 from core.kv.requests import Change
 from core.machine.messages import Message, Now, PageLoaded, QueuePage
 from core.machine.window import Entry, Window
+from core.policy.room import queue_window
 from core.policy.share import owner
 from core.settings import SchedulerSettings
 
@@ -26,6 +27,7 @@ class Backlog:
         self._settings = settings
         self._serves = serves
         self._windows: dict[str, Window] = {}
+        self._size = settings.window  # of each
         self._order: list[str] = []  # queue names, sorted
         self._turn = 0
         self._me = ""
@@ -61,13 +63,22 @@ class Backlog:
     def _window(self, queue: str) -> Window:
         window = self._windows.get(queue)
         if window is None:
-            window = Window(queue, self._settings.window, self._serves, self._mine)
+            window = Window(queue, self._size, self._serves, self._mine)
             # A queue that is new to us was empty at the load (or it would be known), so nothing of it lies in etcd
             # that the watch does not bring.
             window.reset((), 0, {}, more=False)
             self._windows[queue] = window
             self._order = sorted(self._windows)
+            self._make_room()
         return window
+
+    def _make_room(self) -> None:
+        """Many queues share the room of a few."""
+        size = queue_window(self._settings.window, len(self._windows))
+        if size != self._size:
+            self._size = size
+            for window in self._windows.values():
+                window.resize(size)
 
     def load(self, pages: tuple[QueuePage, ...], revision: int, taken: dict[str, int]) -> None:
         """Replace everything by a fresh listing, but for what is taken (ready key -> revision)."""
@@ -79,6 +90,7 @@ class Backlog:
             own = {key: at for key, at in taken.items() if key.startswith(prefix)}
             self._window(page.queue).reset(page.kvs, revision, own, more=page.more)
         self._order = sorted(self._windows)
+        self._make_room()
 
     def changes(self, changes: tuple[Change, ...], now: Now) -> None:
         alone = len(self._members) <= 1

@@ -27,7 +27,7 @@ class Reach:
 
     def __init__(self, queue: str, limit: int) -> None:
         self._prefix = keys.ready_queue(queue)
-        self._limit = limit
+        self.limit = limit
         self._distance: int | None = None  # on the line of `_place`; None: nothing is known, so look at everything
 
     def until(self, after: str) -> str:
@@ -46,14 +46,14 @@ class Reach:
         if cut and kvs:
             self._distance = self._spread(kvs)
         elif until and self._distance is not None:
-            self._distance *= min(WIDEN_MOST, max(1, self._limit // len(kvs))) if kvs else WIDEN_MOST
+            self._distance *= min(WIDEN_MOST, max(1, self.limit // len(kvs))) if kvs else WIDEN_MOST
 
     def _spread(self, kvs: Sequence[Kv]) -> int | None:
         """The distance over which as many keys as the limit lie, if all lie as close as these."""
         first, last = self._place(kvs[0].key), self._place(kvs[-1].key)
         if first is None or last is None or last <= first:
             return None
-        return (last - first) * self._limit // (len(kvs) - 1)
+        return (last - first) * self.limit // (len(kvs) - 1)
 
     def _place(self, key: str) -> int | None:
         """Where a key stands on the line of all priorities and ids; None where it is not ours."""

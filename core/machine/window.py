@@ -75,6 +75,12 @@ class Window:
         """Classes with waiting tasks that no live worker serves."""
         return self._skipped
 
+    def resize(self, size: int) -> None:
+        """Hold about this many from now on."""
+        self.size = self._reach.limit = size
+        if len(self._entries) > 2 * size:
+            self._shrink()
+
     # --- coming in ---
 
     def change(self, change: Change) -> None:

@@ -8,7 +8,6 @@ from core.kv.requests import (
     Get,
     Grant,
     Granted,
-    Kv,
     Put,
     Reason,
     Refused,
@@ -32,7 +31,6 @@ from core.machine.messages import (
     LoadPage,
     OutcomesFetched,
     PageLoaded,
-    QueuePage,
     Reconcile,
     Reconciled,
     Register,
@@ -43,6 +41,7 @@ from core.machine.messages import (
 )
 from core.model import Outcome, WorkerRecord
 from core.procedure.base import Patience, Procedure, RefusedError, read, transact
+from core.procedure.listing import list_queues
 
 READS_PER_TXN = 100
 """Under etcd's default of 128 operations a transaction."""
@@ -74,14 +73,7 @@ def load(command: Load) -> Procedure:
         _all(keys.READY, limit=command.ready_limit),
     )
     workers, schedulers, runs, later, ready = answer.found
-    pages: list[QueuePage] = []
-    while True:
-        last = _split_queues(ready, pages)
-        if not ready.more:
-            break
-        rest = keys.prefix_end(keys.ready_queue(last))
-        get = Get(rest, keys.prefix_end(keys.READY), limit=command.ready_limit, revision=answer.revision)
-        ready = yield from read(get)
+    pages = yield from list_queues(ready, answer.revision, command.ready_limit)
     due = keys.parse_later(later.kvs[0].key) if later.kvs else None
     if later.kvs and due is None:  # a key that is not ours hides the first that is: promotion looks behind it
         due = keys.LaterKey(0.0, "")
@@ -90,22 +82,9 @@ def load(command: Load) -> Procedure:
         workers.kvs,
         schedulers.kvs,
         tuple(kv.key for kv in runs.kvs),
-        tuple(pages),
+        pages,
         due.due_at if due else None,
     )
-
-
-def _split_queues(ready: Found, pages: list[QueuePage]) -> str:
-    """Sort a listing of ready/ into its queues. Returns the last queue, which the limit may have cut."""
-    queues: dict[str, list[Kv]] = {}
-    for kv in ready.kvs:
-        queues.setdefault(kv.key.split("/", 2)[1], []).append(kv)
-    pages += [QueuePage(queue, tuple(kvs), more=False) for queue, kvs in queues.items()]
-    if not queues:
-        return ""
-    if ready.more:
-        pages[-1] = pages[-1]._replace(more=True)
-    return pages[-1].queue
 
 
 def load_page(command: LoadPage) -> Procedure:
