@@ -154,7 +154,8 @@ def backlog(sizes: Sequence[int]) -> Sweep:
         ],
         logarithmic=True,
         note=f"Submitted before the scheduler starts; the first {DRAIN:,} completions are timed, or all where there "
-        f"are fewer. Backlogs of {LARGE:,} and more are measured once.",
+        f"are fewer. Backlogs of {LARGE:,} and more are measured once. A small backlog is over in a fraction of a "
+        "second, in which the workers' buffers are still being filled: its rate is the least certain.",
     )
 
 
