@@ -120,7 +120,7 @@ class Ledger:
         """`values`: one for each round or block; their median counts, or `value` where all samples together say it."""
         assert key in FIGURES
         middle = statistics.median(values) if value is None else value
-        self.figures[key] = Measured(middle, min(values), max(values), count or len(values))
+        self.figures[key] = Measured(middle, min(middle, *values), max(middle, *values), count or len(values))
 
     def ratio(self, key: str, value: float) -> None:
         """For the gate: one value a run."""

@@ -64,6 +64,8 @@ def test_a_median_counts_unless_all_samples_together_say_it() -> None:
     assert (one.figures["burst"].value, one.figures["burst"].high, one.figures["burst"].count) == (2.0, 9.0, 3)
     one.figure("start", [1.0, 2.0], value=1.7, count=300)
     assert (one.figures["start"].value, one.figures["start"].low, one.figures["start"].count) == (1.7, 1.0, 300)
+    one.figure("start_tail", [3.0, 4.0], value=5.0, count=300)
+    assert one.figures["start_tail"].high == 5.0  # a tail of all samples may lie beyond those of the parts
 
 
 def test_what_the_gate_leaves_out_without_the_long_backlog_exists() -> None:
