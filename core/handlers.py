@@ -38,7 +38,7 @@ class Handlers:
     """A registry of handlers by type. `include` takes over those of another registry."""
 
     def __init__(self) -> None:
-        self._functions: dict[str, tuple[Callable[..., Any], bool]] = {}  # and whether it takes the task
+        self._functions: dict[str, Callable[[Any, Task], Any]] = {}
 
     def handler(self, name: str) -> Callable[[Function], Function]:
         """Decorator: register a function `f(payload)` or `f(payload, task)` for tasks of type `name`.
@@ -50,7 +50,8 @@ class Handlers:
         def register(function: Function) -> Function:
             if name in self._functions:
                 raise ValueError(f"task type {name!r} has two handlers")
-            self._functions[name] = (function, _takes_task(name, function))
+            takes_task = _takes_task(name, function)
+            self._functions[name] = function if takes_task else lambda payload, _task: function(payload)
             return function
 
         return register
@@ -62,14 +63,8 @@ class Handlers:
                 raise ValueError(f"task type {name!r} has two handlers")
             self._functions[name] = function
 
-    def find(self, name: str) -> tuple[Callable[..., Any], bool] | None:
-        """The handler as it was registered, and whether it takes the task."""
-        return self._functions.get(name)
-
     def get(self, name: str) -> Callable[[Any, Task], Any] | None:
-        """The handler as `f(payload, task)`, whichever of the two it takes."""
-        function, takes_task = self._functions.get(name, (None, True))
-        return function if function is None or takes_task else lambda payload, _task: function(payload)
+        return self._functions.get(name)
 
     @property
     def types(self) -> tuple[str, ...]:

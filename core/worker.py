@@ -19,7 +19,6 @@ from core.runtime.builtin import builtin
 from core.runtime.component import run_component
 from core.runtime.driver import Inbox
 from core.runtime.executor import Executor
-from core.runtime.plain_executor import PlainExecutor
 from core.runtime.process import HOST, PID, Options
 from core.scheduler import tasks_per_txn
 from core.settings import WorkerSettings
@@ -65,7 +64,7 @@ def run_worker(options: Options, settings: WorkerSettings, handlers: Handlers, n
         )
 
     inbox: Inbox = Inbox()
-    executor = (Executor if settings.slot_batching else PlainExecutor)(handlers, settings.slots, inbox.put)
+    executor = Executor(handlers, settings.slots, inbox.put)
     effects: dict[type[Message], Callable[[Any], None]] = {Execute: lambda command: executor.run(command.jobs)}
     if phone is not None:
         effects[Registered] = lambda event: phone.sendall(f"{event.lease}\n".encode())

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from core.kv.requests import Revoke
-from core.machine.messages import Drain, Execute, Finished, Message, Registered, Trace
+from core.machine.messages import Drain, Execute, Message, Registered, Result, Trace
 from core.machine.replay import Recording, build, header, header_line, step_line
 from core.model import SchedulerRecord, WorkerRecord
 from sim.config import SimConfig
@@ -76,8 +76,7 @@ class _Life:
         costs = Costs(values.scheduler_event_s, values.scheduler_item_s)
         if worker:
             costs = Costs(values.worker_event_s, values.worker_item_s)
-            batching = around.config.worker.slot_batching
-            executor = Executor(around.kernel, self.process, values, around.service_s, self._result, batching=batching)
+            executor = Executor(around.kernel, self.process, values, around.service_s, self._result)
             effects[Execute] = lambda command: executor.run(command.jobs)
             effects[Registered] = lambda event: self.leases.append(event.lease)
         self.driver = Driver(
@@ -95,8 +94,8 @@ class _Life:
         self.link = Link(around.kernel, around.etcd, self.process, values, stream, self.driver.put)
         self.driver.start(self.link)
 
-    def _result(self, results: Finished) -> None:
-        self.driver.put(results)
+    def _result(self, result: Result) -> None:
+        self.driver.put(result)
 
     @property
     def over(self) -> bool:

@@ -118,8 +118,8 @@ class Driver:
         while self._inbox and self._taken < DRAIN_BATCH:
             item = self._inbox.popleft()
             self._taken += 1
-            if isinstance(item, Finished):
-                self._results += item.results
+            if isinstance(item, Result):
+                self._results.append(item)
             elif isinstance(item, _Step):
                 self._process.execute(self._advance, self._perform_next, item)
                 return

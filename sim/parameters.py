@@ -73,9 +73,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     submit_call_s: float = 0.00003
     submit_item_s: float = 0.000003
     slot_pickup_s: float = 0.00002
-    """To wake a slot and to take its results: once for a lot of quick tasks, and for each slow one."""
     slot_wrap_s: float = 0.00002
-    """Around the handler: for each task."""
     sleep_overshoot_s: float = 0.0001
     scheduler_start_s: float = 0.6
     worker_start_s: float = 0.7

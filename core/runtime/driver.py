@@ -82,7 +82,7 @@ class Link(Protocol):
 class Driver:
     """`effects` carry out the commands that are neither etcd's nor the driver's business, by command type.
 
-    Whoever has something for the machine (an event; slots put `Finished`) puts it into `inbox`, from any thread.
+    Whoever has something for the machine (an event, or a slot's `Result`) puts it into `inbox`, from any thread.
     """
 
     def __init__(
@@ -135,8 +135,8 @@ class Driver:
         """Handle `item` and what lies behind it; results of slots are gathered into one event."""
         results: list[Result] = []
         for taken in itertools.count(1):
-            if isinstance(item, Finished):
-                results += item.results
+            if isinstance(item, Result):
+                results.append(item)
             elif isinstance(item, _Step):
                 self._advance(item)
             elif isinstance(item, Message):

@@ -5,13 +5,12 @@ Decisions are timed on recordings of the model's own runs: the same events as in
 
 import time
 from collections.abc import Callable
-from functools import partial
 from queue import SimpleQueue
 
 from msgspec import Raw
 
 from core.handlers import Handlers
-from core.machine.messages import Assign, Assignment, Finished, Job, Result
+from core.machine.messages import Assign, Assignment, Job, Result
 from core.machine.replay import build, decode_header, decode_step
 from core.model import Marker, TaskSpec
 from core.procedure.table import start
@@ -24,8 +23,6 @@ from sim.etcd import size
 from sim.run import simulate
 
 COMPONENTS = ("scheduler-1", "worker-1", "client-1")
-LOTS = (1, 2, 5, 10)
-"""Sizes of lots of tasks: a worker starts at most as many at once as it has slots."""
 
 
 def _recordings(quick: bool) -> list[dict[str, list[bytes]]]:  # noqa: FBT001
@@ -85,19 +82,17 @@ def _assign(count: int) -> Assign:
     return Assign(1, "scheduler-1", items, 0.0)
 
 
-def slots(*, quick: bool) -> tuple[fit.Line, float]:
-    """CPU seconds of the slots for a lot of echo tasks that take no time, and by how much a sleep is too long."""
-    done: SimpleQueue[Finished] = SimpleQueue()
+def slots(*, quick: bool) -> tuple[float, float]:
+    """CPU seconds that the slots need for a task that takes no time, and by how much a sleep is too long."""
+    done: SimpleQueue[Result] = SimpleQueue()
     handlers = Handlers()
     handlers.include(builtin)
     executor = Executor(handlers, 10, done.put)
     try:
-        _run(executor, done, 100, 1, 0.0)  # so that it knows: this is quick
-        count = 600 if quick else 3000
-        costs = [_cpu_of(partial(_run, executor, done, count, lot, 0.0)) * lot / count for lot in LOTS]
-        results = _run(executor, done, 50, 10, 0.02)
+        cpu_s = _cpu_of(lambda: _run(executor, done, 2000 if quick else 5000, 0.0)) / (2000 if quick else 5000)
+        results = _run(executor, done, 50, 0.02)
         over = sorted(result.finished_mono - result.started_mono - 0.02 for result in results)
-        return fit.line(LOTS, costs), max(0.0, over[len(over) // 2])
+        return cpu_s, max(0.0, over[len(over) // 2])
     finally:
         executor.close()
 
@@ -108,16 +103,14 @@ def _cpu_of(work: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-def _run(executor: Executor, done: "SimpleQueue[Finished]", count: int, lot: int, duration_s: float) -> list[Result]:
-    """Tasks in lots, each when the one before it is done."""
+def _run(executor: Executor, done: "SimpleQueue[Result]", count: int, duration_s: float) -> list[Result]:
     payload = Raw(b'{"duration_s":%g}' % duration_s)
     jobs = [
         Job(f"run/w/{number:032x}", number, Marker(TaskSpec(f"{number:032x}", "echo", payload=payload)))
         for number in range(count)
     ]
     results: list[Result] = []
-    for first in range(0, count, lot):
-        executor.run(jobs[first : first + lot])
-        while len(results) < min(first + lot, count):
-            results += done.get(timeout=30.0).results
+    for first in range(0, count, 10):
+        executor.run(jobs[first : first + 10])
+        results += [done.get(timeout=30.0) for _ in jobs[first : first + 10]]
     return results
