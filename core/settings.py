@@ -35,7 +35,7 @@ class SchedulerSettings(Settings, frozen=True):
     reconcile_interval_s: Positive = 1.0
     window: Count = 4096
     """Ready tasks held in memory for each queue; the rest stays in etcd and is paged in."""
-    max_batch: Count = 256
+    max_batch: Count = 512
     """Tasks in one transaction; 1 switches batching off."""
     max_in_flight: Count = 4
     """Assign transactions under way at once; 1 switches pipelining off."""
@@ -51,17 +51,14 @@ class WorkerSettings(Settings, frozen=True):
     poll_interval_s: Positive = 0.5
     ticker: Ticker = "rate"
     lease_ttl_s: Ttl = 5.0
-    max_batch: Count = 256
+    max_batch: Count = 512
     max_in_flight: Count = 2
     drain_limit_s: Positive = 30.0
     """On SIGTERM, running tasks may take this long; after it they are handed back."""
-    slot_batching: bool = True
-    """Tasks of types that take next to no time share a slot and hand their results over together; off: each wakes a
-    slot of its own."""
 
 
 class ClientSettings(Settings, frozen=True):
-    max_batch: Count = 256
+    max_batch: Count = 512
     max_in_flight: Count = 4
 
 

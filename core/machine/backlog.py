@@ -7,7 +7,7 @@ Stealing keeps the slots busy when an owner sleeps: once this scheduler has noth
 moved nothing for `steal_after_s`, that owner's tasks count as ours until it moves again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from core.kv import keys
 from core.kv.requests import Change
@@ -118,6 +118,11 @@ class Backlog:
         window = self._windows.get(event.queue)
         if window is not None:
             window.page(event)
+
+    def assigned(self, entries: Iterable[Entry]) -> None:
+        """What was taken is gone from ready/."""
+        for entry in entries:
+            self._window(entry.marker.spec.queue).assigned(entry)
 
     def put_back(self, entry: Entry) -> None:
         self._window(entry.marker.spec.queue).put_back(entry)

@@ -53,16 +53,6 @@ from core.policy.share import credit_share, owner
 from core.policy.ticker import Ticks
 from core.settings import SchedulerSettings
 
-# Deletions under run/ are all a scheduler needs of it: its own assignments it knows, the others' it does not count.
-_WATCHES = (
-    ("worker", keys.WORKER, True),
-    ("scheduler", keys.SCHEDULER, True),
-    ("ready", keys.READY, True),
-    ("later", keys.LATER, True),
-    ("run", keys.RUN, False),
-)
-
-
 LAST_ANSWERS_S = 5.0
 """How long a draining scheduler waits for transactions under way. Without their answers nothing is lost: whatever they
 did stands in etcd."""
@@ -83,6 +73,7 @@ class SchedulerMachine:
         self._ticks = Ticks(settings.ticker, settings.poll_interval_s) if settings.dispatch == "poll" else None
         self._flights = Flights()
         self._ready = False  # the picture has been loaded
+        self._sees_deletions = False  # of ready markers
         self._loading = False
         self._draining = False
         self._drain_mono: float | None = None
@@ -186,7 +177,22 @@ class SchedulerMachine:
                 self._ticks.take(now.mono)
             self._ticks.done(now.mono)
             return []
-        return [Watch(n, p, keys.prefix_end(p), event.revision + 1, puts=puts) for n, p, puts in _WATCHES]
+        return self._watches(event.revision + 1)
+
+    def _watches(self, revision: int) -> list[Message]:
+        """Of run/ the deletions are enough: we know what we assign, and the others' tasks we do not count.
+
+        Of ready/ the puts are enough while nobody else takes tasks away.
+        """
+        self._sees_deletions = len(self._members) > 1
+        wanted = (
+            (keys.WORKER, True, True),
+            (keys.SCHEDULER, True, True),
+            (keys.READY, True, self._sees_deletions),
+            (keys.LATER, True, False),
+            (keys.RUN, False, True),
+        )
+        return [Watch(p[:-1], p, keys.prefix_end(p), revision, puts, deletes) for p, puts, deletes in wanted]
 
     def _recount(self, runs: Sequence[str], now: Now) -> None:
         """Take what each worker holds of ours from a listing of run/; what is in flight counts too."""
@@ -223,6 +229,8 @@ class SchedulerMachine:
             return self._on_worker_changes(event.changes, now)
         else:
             self._on_scheduler_changes(event.changes)
+            if len(self._members) > 1 and not self._sees_deletions:
+                return self._load()
         return []
 
     def _on_worker_changes(self, changes: tuple[Change, ...], now: Now) -> list[Message]:
@@ -295,7 +303,10 @@ class SchedulerMachine:
     def _on_assign_done(self, event: AssignDone, now: Now) -> list[Message]:
         command, entries = self._flights.end(event)
         self._fleet.assigned(now.mono - command.sent_mono)
-        if len(event.assigned) < len(command.items):
+        if len(event.assigned) == len(command.items):
+            self._backlog.assigned(entries)
+        else:
+            self._backlog.assigned(entries[index] for index in event.assigned)
             self._not_assigned(event, command, entries, now)
         return [moments(event, command, now)] if self._trace and event.assigned else []
 

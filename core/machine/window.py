@@ -11,7 +11,7 @@ moves to that key, and only a page up to the end of the queue ends the paging.
 While a page is on its way, changes are kept and applied again after it, because the page may be older than they are.
 A page that is older than what we knew when we asked for it was asked for by somebody we no longer are (a listing came
 in between), and is dropped. A listing, a page and the watch may all show again what was taken a moment ago: what is
-taken is remembered until its deletion is seen.
+taken is remembered until its deletion is seen, or until it is assigned and nothing on its way can show it any more.
 There is one window for each queue, so that a long queue cannot push the others out of memory.
 """
 
@@ -61,6 +61,7 @@ class Window:
         self._known = 0  # the newest revision that we have seen something of
         self._asked = 0  # what it was when the page under way was asked for
         self._taken: dict[str, int] = {}  # key -> revision at which it was taken
+        self._assigned: list[Entry] = []  # of the taken
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -103,10 +104,20 @@ class Window:
 
     def put_back(self, entry: Entry) -> None:
         """An entry that was taken but not assigned after all."""
-        if self._taken.get(entry.key) == entry.revision:
-            del self._taken[entry.key]
+        self._forget(entry)
         if self._cursor is None or entry.key <= self._cursor:
             self._add(entry.key, entry.revision, entry.marker)
+
+    def assigned(self, entry: Entry) -> None:
+        """What was taken is gone from ready/."""
+        if self._paging_from is None and entry.revision <= self._known:
+            self._forget(entry)
+        else:  # a page or the watch, which is behind the page that it came with, may show it again
+            self._assigned.append(entry)
+
+    def _forget(self, entry: Entry) -> None:
+        if self._taken.get(entry.key) == entry.revision:
+            del self._taken[entry.key]
 
     def page_wanted(self) -> LoadPage | None:
         """The page that should be fetched now, if any; the caller then must deliver it to `page`."""
@@ -126,6 +137,9 @@ class Window:
         late, self._late = self._late, []
         for change in late:
             self.change(change)
+        gone, self._assigned = self._assigned, []
+        for entry in gone:
+            self.assigned(entry)
 
     def reset(self, kvs: Sequence[Kv], revision: int, taken: dict[str, int], *, more: bool) -> None:
         """Forget everything; `kvs` are the first ready keys of the queue, but for what is `taken` (key -> revision)."""
@@ -134,6 +148,7 @@ class Window:
         self._lines.clear()
         self._skipped.clear()
         self._late.clear()
+        self._assigned.clear()
         self._taken = taken
         self._known = self._asked = revision
         self._paging_from = None

@@ -53,8 +53,8 @@ def test_a_transaction_carries_reads_only_after_a_compare_has_failed() -> None:
     procedure = start(command)
     assert procedure is not None
     first = next(procedure)
-    second = procedure.send(world.kv.apply(first, 0.0))
     assert isinstance(first, Txn)
+    second = procedure.send(world.kv.apply(first, 0.0))
     assert isinstance(second, Txn)
     assert first.orelse == ()
     assert (second.compares, second.then) == (first.compares, first.then)

@@ -416,3 +416,18 @@ def test_garbage_is_left_alone() -> None:
             )
     commands = bench.changes("ready", Change(ready(2).key, ready(2).value, 103, version=1))
     assert [item.marker.spec.id for item in only(Assign, commands)[0].items] == [task_id(2)]
+
+
+# --- deletions of ready markers ---
+
+
+def test_deletions_under_ready_are_watched_only_while_others_take_tasks_too() -> None:
+    bench = Bench()
+    watched = {watch.name: watch.deletes for watch in only(Watch, bench.up(bench.loaded()))}
+    assert watched == {"worker": True, "scheduler": True, "ready": False, "later": False, "run": True}
+    commands = bench.changes("scheduler", Change("scheduler/t.2", SchedulerRecord("t"), 120))
+    assert only(Load, commands), "what the other takes from now on must be seen: list, and watch anew"
+    commands = bench(bench.loaded(members=(ME, "t.2")))
+    assert {watch.name: watch.deletes for watch in only(Watch, commands)}["ready"]
+    assert not only(Load, bench.changes("scheduler", Change("scheduler/t.2", None, 140, deleted=True)))
+    assert not only(Load, bench.changes("scheduler", Change("scheduler/u.3", SchedulerRecord("u"), 150)))

@@ -44,6 +44,8 @@ def read(store: dict[str, Kv], revision: int, page: LoadPage) -> PageLoaded:
 class WindowModel(RuleBasedStateMachine):
     """etcd is a dict and a log; the watch lags behind it, and pages are read when they like."""
 
+    deletions = True  # the watch tells of them
+
     def __init__(self) -> None:
         super().__init__()
         self.served = {"echo"}
@@ -86,7 +88,8 @@ class WindowModel(RuleBasedStateMachine):
     @rule(count=st.integers(1, 6))
     def watch_delivers(self, count: int) -> None:
         for change in self.log[self.delivered : self.delivered + count]:
-            self.window.change(change)
+            if self.deletions or not change.deleted:
+                self.window.change(change)
         self.delivered = min(len(self.log), self.delivered + count)
 
     @rule()
@@ -143,6 +146,7 @@ class WindowModel(RuleBasedStateMachine):
         stands = entry.key in self.store and self.store[entry.key].mod_revision == entry.revision
         if assigned and stands:
             self.write(None, entry.key)
+            self.window.assigned(entry)
         elif stands:
             self.given.discard((entry.key, entry.revision))
             self.window.put_back(entry)
@@ -214,8 +218,24 @@ class WindowModel(RuleBasedStateMachine):
         assert expected <= got | {entry.key for entry in self.taken.values()}, f"stuck: {sorted(expected - got)}"
 
 
+class AloneModel(WindowModel):
+    """A scheduler alone: all is its own, and its watch does not tell of deletions."""
+
+    deletions = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.owners = {0, 1, 2}
+
+    @rule()
+    def schedulers_change(self) -> None:
+        self.window.ownership_changed()
+
+
 TestWindow: Any = WindowModel.TestCase
+TestAlone: Any = AloneModel.TestCase
 TestWindow.settings = settings(max_examples=250, stateful_step_count=50, deadline=None, derandomize=True)
+TestAlone.settings = TestWindow.settings
 
 
 # --- single stories, for whoever reads the module ---------------------------------------------------------------
@@ -277,6 +297,20 @@ def test_what_changes_while_a_page_is_on_its_way_is_not_forgotten(window: Window
     window.change(Change(stored[1].key, None, 13, deleted=True))
     window.page(PageLoaded("default", asked.after, tuple(stored[1:3]), more=False, revision=11))
     assert sorted(window._entries) == [stored[0].key, stored[2].key, stored[3].key]
+
+
+def test_what_was_assigned_is_forgotten_as_soon_as_nothing_can_show_it_again(window: Window) -> None:
+    window.reset((), 1, {}, more=False)
+    early, late = kv(1, 5), kv(2, 6)
+    for one in (early, late):
+        window.change(Change(one.key, one.value, one.mod_revision))
+        window.assigned(window.take(("default", "echo")))
+        assert not window._taken
+    ahead = kv(3, 9)
+    window.reset((ahead,), 8, {}, more=False)  # as a page that is ahead of the watch
+    window.assigned(window.take(("default", "echo")))
+    window.change(Change(ahead.key, ahead.value, 9))
+    assert window.own == 0, "the late watch brings it back"
 
 
 def test_what_was_taken_is_not_taken_again_from_a_page_or_a_late_watch(window: Window) -> None:
