@@ -39,6 +39,8 @@ class SchedulerSettings(Settings, frozen=True):
     """Tasks in one transaction; 1 switches batching off."""
     max_in_flight: Count = 4
     """Assign transactions under way at once; 1 switches pipelining off."""
+    min_fill: Count = 256
+    """Tasks that a transaction must hold to start while another is under way; 1 switches gathering off."""
     max_buffer: Annotated[int, Meta(ge=0)] = 256
     """Most tasks a worker may hold beyond its slots, so that short tasks stream; 0 switches the buffer off."""
 
@@ -53,6 +55,7 @@ class WorkerSettings(Settings, frozen=True):
     lease_ttl_s: Ttl = 5.0
     max_batch: Count = 512
     max_in_flight: Count = 2
+    min_fill: Count = 256
     drain_limit_s: Positive = 30.0
     """On SIGTERM, running tasks may take this long; after it they are handed back."""
 
@@ -60,6 +63,7 @@ class WorkerSettings(Settings, frozen=True):
 class ClientSettings(Settings, frozen=True):
     max_batch: Count = 512
     max_in_flight: Count = 4
+    min_fill: Count = 256
 
 
 class Config(Settings, frozen=True):

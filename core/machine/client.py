@@ -1,9 +1,9 @@
 """The client's machine: submits tasks and waits for their outcomes.
 
-Submits are sent at once while fewer than `max_in_flight` transactions are under way, and gathered while not: batching
-adds no waiting time when idle. Outcomes come by a watch on each mailbox (the end of the ids that one client gives its
-tasks) that is opened before the first submit that is to be followed, so that no outcome can slip through; what is
-followed later is read once, and watched from there.
+A submit is sent at once when no transaction is under way; others are gathered meanwhile, and a second transaction
+starts beside the first only if it is well filled: batching adds no waiting time when idle. Outcomes come by a watch on
+each mailbox (the end of the ids that one client gives its tasks) that is opened before the first submit that is to be
+followed, so that no outcome can slip through; what is followed later is read once, and watched from there.
 """
 
 from collections import Counter, deque
@@ -34,7 +34,7 @@ from core.machine.messages import (
     WatchLost,
 )
 from core.model import Outcome, TaskSpec
-from core.policy.batch import cut
+from core.policy.batch import cut, worth_sending
 from core.settings import ClientSettings
 
 MAX_BATCH_BYTES = 1024 * 1024
@@ -114,8 +114,15 @@ class ClientMachine:
         return []
 
     def _send(self, commands: list[Message]) -> None:
-        while self._pending and len(self._flight) < self.settings.max_in_flight:
-            items = cut(self._pending, self.settings.max_batch, MAX_BATCH_BYTES, _submit_bytes)
+        settings = self.settings
+        while worth_sending(
+            len(self._pending),
+            len(self._flight),
+            max_in_flight=settings.max_in_flight,
+            min_fill=settings.min_fill,
+            max_batch=settings.max_batch,
+        ):
+            items = cut(self._pending, settings.max_batch, MAX_BATCH_BYTES, _submit_bytes)
             self._batch += 1
             command = SubmitBatch(self._batch, tuple(spec for spec, _ in items))
             self._flight[self._batch] = (command, tuple(called for _, called in items))

@@ -54,6 +54,8 @@ class Fleet:
         self.txn_s = 0.0
         self.slots = 0
         """Our part of all slots of the live workers."""
+        self.free = 0
+        """Tasks that could be assigned now; too few where workers hold more than they should."""
 
     def __contains__(self, worker: str) -> bool:
         return worker in self._workers
@@ -75,16 +77,16 @@ class Fleet:
         old = self._workers.get(worker)
         if old is not None:
             state.held, state.estimate = old.held, old.estimate
-            self.slots -= old.slots_share
+            self._account(old, -1)
         self._workers[worker] = state
-        self.slots += state.slots_share
+        self._account(state, +1)
         self._groups.clear()
         self._refresh(state)
 
     def remove(self, worker: str) -> None:
         state = self._workers.pop(worker, None)
         if state is not None:
-            self.slots -= state.slots_share
+            self._account(state, -1)
         self._groups.clear()
 
     def replace(self, live: dict[str, WorkerRecord], now: Now) -> None:
@@ -111,7 +113,9 @@ class Fleet:
         held = state.held
         if state.estimate.mono != now.mono:
             state.estimate.advance(now.mono, min(len(held), state.slots_share))
+        self.free += len(held)
         held[task_id] = None
+        self.free -= len(held)
         heap = self._heaps.get(state.group)
         if heap and heap[0][1] == worker:  # it was picked a moment ago
             if len(held) < state.share:
@@ -130,6 +134,7 @@ class Fleet:
         before = len(state.held)
         for task_id in task_ids:
             state.held.pop(task_id, None)
+        self.free += before - len(state.held)
         if completed and before > len(state.held):
             state.estimate.completed(before - len(state.held))
         self._refresh(state)
@@ -206,7 +211,12 @@ class Fleet:
             self._groups[kind] = groups
         return groups
 
+    def _account(self, state: WorkerState, sign: int) -> None:
+        self.slots += sign * state.slots_share
+        self.free += sign * (state.share - len(state.held))
+
     def _refresh(self, state: WorkerState) -> None:
+        self._account(state, -1)
         slots = state.record.slots
         if state.record.draining:
             state.share = 0
@@ -216,9 +226,8 @@ class Fleet:
         else:
             extra = buffer_size(slots, state.estimate.service_s, self.txn_s, self._max_buffer)
             state.share = self._share_of(slots + extra, state.id)
-        self.slots -= state.slots_share
         state.slots_share = max(1, self._share_of(slots, state.id))
-        self.slots += state.slots_share
+        self._account(state, +1)
         self._offer(state)
 
     def _offer(self, state: WorkerState) -> None:
@@ -232,6 +241,7 @@ class Fleet:
 
     def validate(self) -> None:
         assert self.slots == sum(state.slots_share for state in self._workers.values())
+        assert self.free == sum(state.share - len(state.held) for state in self._workers.values())
         for state in self._workers.values():
             assert state.record.draining or state.share >= 0
             if len(state.held) < state.share:

@@ -49,6 +49,7 @@ from core.machine.registration import Registration
 from core.machine.upkeep import Upkeep
 from core.machine.window import Entry
 from core.model import Marker, SchedulerRecord, WorkerRecord
+from core.policy.batch import worth_sending
 from core.policy.share import credit_share, owner
 from core.policy.ticker import Ticks
 from core.settings import SchedulerSettings
@@ -270,7 +271,13 @@ class SchedulerMachine:
     def _dispatch(self, now: Now, commands: list[Message]) -> None:
         settings = self.settings
         self._backlog.consider_stealing(now, room=self._fleet.room > 0 if self._backlog.may_steal else False)
-        while self._backlog.own and len(self._flights) < settings.max_in_flight:
+        while worth_sending(
+            min(self._backlog.own, max(0, self._fleet.free)),
+            len(self._flights),
+            max_in_flight=settings.max_in_flight,
+            min_fill=settings.min_fill,
+            max_batch=settings.max_batch,
+        ):
             entries, items = self._gather(settings.max_batch, now)
             if not items:
                 break

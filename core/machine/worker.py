@@ -50,7 +50,7 @@ from core.machine.messages import (
 )
 from core.machine.registration import Registration
 from core.model import Marker, TaskRecord, WorkerRecord
-from core.policy.batch import cut
+from core.policy.batch import cut, worth_sending
 from core.policy.rng import Rng
 from core.policy.ticker import Ticks
 from core.settings import WorkerSettings
@@ -267,8 +267,15 @@ class WorkerMachine:
         # With no lease at all (lost, not yet registered again) nobody is asked to wait for a keepalive.
         if self._registration.id is not None and not self._registration.holds(now):
             return
-        while self._ended and len(self._flight) < self.settings.max_in_flight:
-            batch = cut(self._ended, self.settings.max_batch, MAX_BATCH_BYTES, _ending_bytes)
+        settings = self.settings
+        while worth_sending(
+            len(self._ended),
+            len(self._flight),
+            max_in_flight=settings.max_in_flight,
+            min_fill=settings.min_fill,
+            max_batch=settings.max_batch,
+        ):
+            batch = cut(self._ended, settings.max_batch, MAX_BATCH_BYTES, _ending_bytes)
             self._batch += 1
             command = Complete(self._batch, self._registration.id or "", tuple(batch))
             self._flight[self._batch] = command

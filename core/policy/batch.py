@@ -1,10 +1,21 @@
-"""How much goes into one transaction."""
+"""How much goes into one transaction, and when it goes."""
 
 from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+
+def worth_sending(waiting: int, in_flight: int, *, max_in_flight: int, min_fill: int, max_batch: int) -> bool:
+    """Whether a transaction should start: the first one at once, another beside it only if it is well filled.
+
+    etcd flushes one group of proposals after the other, so a small transaction sent while one is under way is not
+    done much earlier than one sent when that is answered; but it costs a flush, a round of events, and CPU time.
+    """
+    if waiting == 0 or in_flight >= max_in_flight:
+        return False
+    return in_flight == 0 or waiting >= min(min_fill, max_batch)
 
 
 def cut(items: deque[T], max_items: int, max_bytes: int, size: Callable[[T], int]) -> list[T]:

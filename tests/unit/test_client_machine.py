@@ -49,7 +49,7 @@ def ended(number: int, revision: int = 50) -> Change:
 
 class Bench:
     def __init__(self, settings: ClientSettings | None = None) -> None:
-        self.machine = ClientMachine(settings or ClientSettings(max_batch=2, max_in_flight=2))
+        self.machine = ClientMachine(settings or ClientSettings(max_batch=2, max_in_flight=2, min_fill=1))
         assert self(Started()) == []
 
     def __call__(self, event: Message) -> Sequence[Message]:
@@ -82,7 +82,7 @@ def test_submits_go_at_once_and_gather_while_enough_are_under_way() -> None:
 
 
 def test_batches_keep_below_what_etcd_takes() -> None:
-    bench = Bench(ClientSettings(max_batch=100))
+    bench = Bench(ClientSettings(max_batch=100, min_fill=1))
     large = Raw(b'"' + b"x" * (MAX_BATCH_BYTES // 5) + b'"')
     batches = sent(bench(Submit(tuple(spec(number, large) for number in range(4)), 0.0)))
     assert batches == [[0, 1], [2, 3]]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.model import TaskSpec
 from core.policy.backoff import retry_delay_s
-from core.policy.batch import cut
+from core.policy.batch import cut, worth_sending
 from core.policy.credit import ServiceEstimate, buffer_size
 from core.policy.share import credit_share, owner
 from core.policy.ticker import Ticks
@@ -130,3 +130,22 @@ def test_a_slow_poll_finds_one_tick_waiting_and_loses_the_others() -> None:
     # The ticks at 1, 2 and 3 pass during the first poll: one of them waits, and the grid goes on at 4.
     assert polls(Ticks("rate", 1.0), 3.5, 0.1, 0.1, 0.1) == [0.0, 3.5, 4.0, 5.0]
     assert polls(Ticks("delay", 1.0), 3.5, 0.1, 0.1) == [0.0, 4.5, 5.6]
+
+
+@pytest.mark.parametrize(
+    ("waiting", "in_flight", "expected"),
+    [
+        (0, 0, False),
+        (1, 0, True),  # at once, when idle
+        (9, 1, False),
+        (10, 1, True),
+        (10, 3, True),
+        (1000, 4, False),
+    ],
+)
+def test_a_transaction_beside_another_must_be_well_filled(waiting: int, in_flight: int, *, expected: bool) -> None:
+    assert worth_sending(waiting, in_flight, max_in_flight=4, min_fill=10, max_batch=100) is expected
+
+
+def test_a_full_transaction_is_always_well_filled() -> None:
+    assert worth_sending(3, 1, max_in_flight=2, min_fill=10, max_batch=3)

@@ -69,7 +69,7 @@ class Bench:
     """A machine, its clock, and the commands of the last step. `validate` is called after every step."""
 
     def __init__(self, settings: SchedulerSettings | None = None) -> None:
-        self.machine = SchedulerMachine(SchedulerRecord("s"), settings or SchedulerSettings())
+        self.machine = SchedulerMachine(SchedulerRecord("s"), settings or SchedulerSettings(min_fill=1))
         self.mono = 10.0
         self.revision = 100
 
@@ -169,6 +169,16 @@ def test_batches_and_pipelining_keep_to_their_limits() -> None:
     commands = bench.up(bench.loaded([ready(n) for n in range(9)], workers={"w.1": 9}))
     assert [len(assign.items) for assign in only(Assign, commands)] == [2, 2]
     assert numbers(bench(done(only(Assign, commands)[1]))) == [4, 5]
+
+
+def test_a_second_transaction_beside_the_first_must_be_worth_it() -> None:
+    bench = Bench(SchedulerSettings(max_batch=4, max_in_flight=2, min_fill=3))
+    commands = bench.up(bench.loaded([ready(0)], workers={"w.1": 9}))
+    first = only(Assign, commands)[0]
+    assert numbers(bench.changes("ready", put(ready(1, 102)), put(ready(2, 102)))) == []
+    assert numbers(bench.changes("ready", put(ready(3, 103)))) == [1, 2, 3]
+    assert numbers(bench.changes("ready", put(ready(4, 104)))) == []
+    assert numbers(bench(done(first))) == [], "one is still under way"
 
 
 def test_what_somebody_else_took_frees_its_slot_and_is_not_tried_again() -> None:

@@ -67,7 +67,7 @@ def put(kv: Kv) -> Change:
 
 class Bench:
     def __init__(self, settings: WorkerSettings | None = None) -> None:
-        self.machine = WorkerMachine(WorkerRecord("w", 2), settings or WorkerSettings(slots=2), Random(1))
+        self.machine = WorkerMachine(WorkerRecord("w", 2), settings or WorkerSettings(slots=2, min_fill=1), Random(1))
         self.mono = 10.0
 
     def __call__(self, event: Message, after_s: float = 0.0) -> Sequence[Message]:
