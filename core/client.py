@@ -246,6 +246,6 @@ class Client:
         """Wake everybody who waits, with the reason in place before."""
         self._failure = self._failure or reason
         for _, call in list(self._calls.values()):
-            call.settled.set()
+            call.settled.open()
         for handle in list(self._handles.values()):
             handle.wake()
