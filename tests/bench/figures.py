@@ -48,8 +48,8 @@ class Figure:
 FIGURES = {
     "burst": Figure("10,000 echo by submit_many, first submit to last result", "tasks/s", at_least=8_000),
     "single": Figure("the same by 10,000 single submits, acknowledged later", "tasks/s", at_least=6_000),
-    "waiting": Figure("single submits that wait, over bare puts (each: one fsync a call)", "x", 2, at_least=0.8),
-    "waiting_alone": Figure("  the same with no scheduler and no workers", "x", 2),
+    "waiting_alone": Figure("single submits that wait, over bare puts (each: one fsync a call)", "x", 2, at_least=0.8),
+    "waiting": Figure("  while the tasks run: assign and complete sync to the same disk", "x", 2),
     "cpu": Figure("CPU of 1,000 tasks in the first row, all processes and etcd", "s", 3, at_most=0.18),
     "submit": Figure("submit_many, nobody working", "tasks/s", at_least=20_000),
     "submit_busy": Figure("  within the first row, while workers run", "tasks/s"),
