@@ -149,7 +149,8 @@ class Client:
             if entry is mine:
                 fresh.append(spec)
                 handles.append(Handle(self, spec.id, call))
-                self._keep(handles[-1])
+                if follow:
+                    self._keep(handles[-1])
             elif same_task(entry[0], spec):  # it is on its way already
                 handles.append(Handle(self, spec.id, entry[1]))
             else:

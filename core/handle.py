@@ -35,7 +35,7 @@ class Tracker(Protocol):
 
 
 class Gate:
-    """Opens once and stays open. Every submit has one: a `threading.Event` takes three times as long to make and use."""
+    """Opens once and stays open. Every submit has one (a `threading.Event` takes three times as long)."""
 
     __slots__ = ("_lock", "_unopened")
 

@@ -195,6 +195,16 @@ def test_payloads_that_are_refused(idle: Client, payload: object, words: str) ->
     assert idle.pending == 0
 
 
+def test_what_is_not_followed_is_not_kept_and_can_be_asked_for_later(client: Client) -> None:
+    specs = [make_spec("echo", number) for number in range(3)]
+    handles = client.submit_specs(specs, follow=False)
+    for handle in handles:
+        handle.acknowledged(PATIENCE_S)
+    assert client.pending == 0
+    assert [handle.result(PATIENCE_S) for handle in handles] == [0, 1, 2]
+    assert client.pending == 0
+
+
 def test_close_wakes_who_waits(idle: Client) -> None:
     """A result that will not come is an error, not a missing task; the task itself is safe."""
     handle = idle.submit("echo")

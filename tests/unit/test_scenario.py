@@ -148,7 +148,7 @@ def test_every_scenario_of_ours_loads_under_its_own_name(name: str, *, quick: bo
     scenario = load(name, quick=quick)
     assert isinstance(scenario, Scenario)
     assert scenario.name == name
-    assert scenario.claims
+    assert scenario.claims or name.startswith("ablation-")
 
 
 ABLATED = """
