@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable
 
 from core.kv import keys
 from core.kv.requests import Change
+from core.machine.line import Entry
 from core.machine.messages import Message, Now, PageLoaded, QueuePage
-from core.machine.window import Entry, Window
+from core.machine.window import Window
 from core.policy.room import queue_window
 from core.policy.share import owner
 from core.settings import SchedulerSettings

@@ -7,8 +7,8 @@ listing has been taken in.
 
 from collections.abc import Iterator
 
+from core.machine.line import Entry
 from core.machine.messages import Assign, AssignDone, Assignment, Now, Trace
-from core.machine.window import Entry
 
 
 class Flights:

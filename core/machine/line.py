@@ -1,8 +1,20 @@
-"""Keys that wait in order, for one placement class."""
+"""What a window is made of: entries, and lines of their keys in order, one for each placement class."""
 
 from collections import deque
 from collections.abc import Container, Iterator
 from heapq import heappop, heappush
+
+import msgspec
+
+from core.model import Marker
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False):
+    """A ready marker as it was written at `revision`."""
+
+    key: str
+    revision: int
+    marker: Marker
 
 
 class Line:

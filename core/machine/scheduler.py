@@ -9,20 +9,20 @@ the compares of each transaction decide, so a mistake costs a wasted transaction
 Invariants (see `validate`): an entry is in a window, or in a batch in flight, or not ours; a task of a batch in
 flight is held by its worker; nothing is assigned while the scheduler has no lease.
 
-Recovery (requeue, promotion, reconciliation) lives in `core.machine.upkeep`, windows in `core.machine.backlog`.
+Assignment lives in `core.machine.assigner`, recovery (requeue, promotion, reconciliation) in `core.machine.upkeep`,
+windows in `core.machine.backlog`.
 """
 
 from collections.abc import Callable, Sequence
 
 from core.kv import keys
 from core.kv.requests import Change
+from core.machine.assigner import Assigner
 from core.machine.backlog import Backlog
-from core.machine.fleet import Fleet, Kind
-from core.machine.flights import Flights, moments
+from core.machine.fleet import Fleet
+from core.machine.flights import moments
 from core.machine.messages import (
-    Assign,
     AssignDone,
-    Assignment,
     Changes,
     Drain,
     Failed,
@@ -47,9 +47,7 @@ from core.machine.messages import (
 )
 from core.machine.registration import Registration
 from core.machine.upkeep import Upkeep
-from core.machine.window import Entry
-from core.model import Marker, SchedulerRecord, WorkerRecord
-from core.policy.batch import worth_sending
+from core.model import SchedulerRecord, WorkerRecord
 from core.policy.share import credit_share, owner
 from core.policy.ticker import Ticks
 from core.settings import SchedulerSettings
@@ -72,7 +70,8 @@ class SchedulerMachine:
         self._backlog = Backlog(settings, self._fleet.serves)
         self._upkeep = Upkeep(settings)
         self._ticks = Ticks(settings.ticker, settings.poll_interval_s) if settings.dispatch == "poll" else None
-        self._flights = Flights()
+        self._assigner = Assigner(settings, self._backlog, self._fleet)
+        self._flights = self._assigner.flights
         self._ready = False  # the picture has been loaded
         self._sees_deletions = False  # of ready markers
         self._loading = False
@@ -103,7 +102,9 @@ class SchedulerMachine:
         if self._active:
             self._tick(now, commands)
             self._upkeep.work(now, self._me, self._members, commands)
-            self._dispatch(now, commands)
+            self._backlog.consider_stealing(now, room=self._fleet.room > 0 if self._backlog.may_steal else False)
+            self._assigner.work(self._me, now, commands)
+            commands += self._backlog.wants()
         elif self._draining and (not self._flights or now.mono >= (self._drain_mono or 0.0)):
             self._finish(commands)
         return commands
@@ -266,74 +267,14 @@ class SchedulerMachine:
             self._fleet.release(worker, drifted, now, completed=False)
         return []
 
-    # --- assignment ---
-
-    def _dispatch(self, now: Now, commands: list[Message]) -> None:
-        settings = self.settings
-        self._backlog.consider_stealing(now, room=self._fleet.room > 0 if self._backlog.may_steal else False)
-        while worth_sending(
-            min(self._backlog.own, max(0, self._fleet.free)),
-            len(self._flights),
-            max_in_flight=settings.max_in_flight,
-            min_fill=settings.min_fill,
-            max_batch=settings.max_batch,
-        ):
-            entries, items = self._gather(settings.max_batch, now)
-            if not items:
-                break
-            commands.append(self._flights.start(self._me, items, entries, now))
-        commands += self._backlog.wants()
-
-    def _gather(self, limit: int, now: Now) -> tuple[list[Entry], list[Assignment]]:
-        entries: list[Entry] = []
-        items: list[Assignment] = []
-        me, batch = self._me, self._flights.next_number
-        backlog, fleet = self._backlog, self._fleet
-        buffered = backlog.own - fleet.slots  # so many may go before the rest fits into the slots
-
-        def pick(kind: Kind) -> str | None:
-            return fleet.pick(kind, deep=len(items) < buffered)
-
-        while len(items) < limit:
-            choice = backlog.next(pick)
-            if choice is None:
-                break
-            entry, worker = choice
-            marker = entry.marker
-            spec = marker.spec
-            fleet.hold(worker, spec.id, now)
-            given = Marker(spec, marker.attempt, marker.losses, marker.by_reference, me, batch)
-            entries.append(entry)
-            items.append(Assignment(entry.key, entry.revision, worker, given))
-        return entries, items
-
     def _on_assign_done(self, event: AssignDone, now: Now) -> list[Message]:
-        command, entries = self._flights.end(event)
-        self._fleet.assigned(now.mono - command.sent_mono)
-        if len(event.assigned) == len(command.items):
-            self._backlog.assigned(entries)
-        else:
-            self._backlog.assigned(entries[index] for index in event.assigned)
-            self._not_assigned(event, command, entries, now)
-        return [moments(event, command, now)] if self._trace and event.assigned else []
-
-    def _not_assigned(self, event: AssignDone, command: Assign, entries: Sequence[Entry], now: Now) -> None:
-        settled = {*event.assigned, *event.lost}
-        for index, item in enumerate(command.items):
-            if index in settled:
-                continue
-            self._fleet.release(item.worker, [item.marker.spec.id], now, completed=False)
-            self._backlog.put_back(entries[index])
-        for index in event.lost:
-            item = command.items[index]
-            self._fleet.release(item.worker, [item.marker.spec.id], now, completed=False)
-        if event.lost:
-            self._backlog.collided(now)
+        command = self._assigner.done(event, now)
         for worker in event.gone:
             self._fleet.remove(worker)
             self._upkeep.worker_gone(worker, now)
         if event.gone:
             self._backlog.workers_changed()
+        return [moments(event, command, now)] if self._trace and event.assigned else []
 
     # --- the end ---
 

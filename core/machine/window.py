@@ -15,28 +15,18 @@ taken is remembered until its deletion is seen, or until it is assigned and noth
 There is one window for each queue, so that a long queue cannot push the others out of memory.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TypeVar
-
-import msgspec
 
 from core.kv import keys
 from core.kv.requests import Change, Kv
-from core.machine.line import Line
+from core.machine.line import Entry, Line
 from core.machine.messages import LoadPage, PageLoaded
 from core.machine.reach import Reach
 from core.model import Marker
 
 Kind = tuple[str, str]
 T = TypeVar("T")
-
-
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A ready marker as it was written at `revision`."""
-
-    key: str
-    revision: int
-    marker: Marker
 
 
 class Window:
@@ -70,11 +60,6 @@ class Window:
     def own(self) -> int:
         """Entries that this scheduler may assign."""
         return len(self._entries) - len(self._foreign)
-
-    @property
-    def skipped(self) -> Iterable[Kind]:
-        """Classes with waiting tasks that no live worker serves."""
-        return self._skipped
 
     def resize(self, size: int) -> None:
         """Hold about this many from now on."""
@@ -292,10 +277,6 @@ class Window:
             for held in [held for held in self._entries if held > before]:
                 self._drop(held)
             self._share_out()
-
-    def foreign(self) -> Iterator[str]:
-        """Ids of held tasks that other schedulers own."""
-        return (self._entries[key].marker.spec.id for key in self._foreign)
 
     def validate(self) -> None:
         """Check the invariants of this module."""

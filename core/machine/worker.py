@@ -16,14 +16,14 @@ import msgspec
 
 from core.kv import keys
 from core.kv.requests import Kv
+from core.machine.commits import Commits
 from core.machine.endings import ending
+from core.machine.held import Held
 from core.machine.messages import (
     Announce,
     Changes,
-    Complete,
     CompleteDone,
     Drain,
-    Ending,
     Execute,
     Failed,
     FetchTasks,
@@ -50,13 +50,9 @@ from core.machine.messages import (
 )
 from core.machine.registration import Registration
 from core.model import Marker, TaskRecord, WorkerRecord
-from core.policy.batch import cut, worth_sending
 from core.policy.rng import Rng
 from core.policy.ticker import Ticks
 from core.settings import WorkerSettings
-
-MAX_BATCH_BYTES = 1024 * 1024
-"""etcd refuses requests over 1.5 MiB; the rest is room for keys and compares."""
 
 LAST_COMMITS_S = 5.0
 """How long after the drain limit a worker tries to tell etcd what became of its tasks. Beyond that it stops without an
@@ -72,16 +68,12 @@ class WorkerMachine:
         self._trace = trace
         self._registration = Registration(record, settings.lease_ttl_s)
         self._ticks = Ticks(settings.ticker, settings.poll_interval_s) if settings.dispatch == "poll" else None
-        self._held: dict[str, int] = {}  # key -> newest token of everything below
+        self._held = Held()  # of everything below
         self._waiting: deque[Job] = deque()
         self._fetching: dict[str, list[Job]] = {}
         self._running: dict[str, Job] = {}
-        self._ended: deque[Ending] = deque()
-        self._flight: dict[int, Complete] = {}
-        self._batch = 0
+        self._commits = Commits(settings)
         self._pulling = False
-        self._listings = 0  # under way
-        self._settled: dict[str, int] = {}  # key -> token of what left us while a listing, which may be older, came
         self._draining = False
         self._drain_mono: float | None = None  # of the drain limit; when that is over, of the very end
         self._over_limit = False
@@ -124,14 +116,14 @@ class WorkerMachine:
 
     def validate(self) -> None:
         jobs = [*self._waiting, *(job for fetching in self._fetching.values() for job in fetching)]
-        jobs += [*self._running.values(), *(item.job for item in self._ended)]
+        jobs += [*self._running.values(), *(item.job for item in self._commits.waiting)]
         here = [(job.key, job.token) for job in jobs]
-        sent = [(item.job.key, item.job.token) for command in self._flight.values() for item in command.endings]
+        sent = [(item.job.key, item.job.token) for item in self._commits.sent()]
         assert len({key for key, _ in here}) == len(here), "a task stands in two places"
         assert set(here).isdisjoint(sent), "a task that is being committed is still here"
         assert len(sent) == len(set(sent)), "a task is being committed twice"
         assert len(self._running) <= self.settings.slots, "more tasks run than there are slots"
-        assert set(here) <= set(self._held.items()), "a task that is not accounted for"
+        assert all(self._held.token(key) == token for key, token in here), "a task that is not accounted for"
 
     # --- registration ---
 
@@ -152,7 +144,7 @@ class WorkerMachine:
             return []
         # What waits belongs to the old id and is requeued by a scheduler; what runs goes on, and may still count.
         for job in (*self._waiting, *(job for jobs in self._fetching.values() for job in jobs)):
-            del self._held[job.key]
+            self._held.drop(job.key)
         self._waiting.clear()
         self._fetching.clear()
         return [Report("warning", "worker lease lost: registering again"), *self._registration.start(now)]
@@ -162,7 +154,7 @@ class WorkerMachine:
     def _list(self, limit: int = 0) -> list[Message]:
         if self._registration.id is None:
             return []
-        self._listings += 1
+        self._held.listing_asked()
         return [ListRuns(self._registration.id, limit)]
 
     def _pull(self, now: Now, commands: list[Message]) -> None:
@@ -180,11 +172,7 @@ class WorkerMachine:
 
     def _on_listed(self, event: RunsListed, now: Now) -> list[Message]:
         commands: list[Message] = []
-        self._listings -= 1
-        settled = self._settled
-        if not self._listings:
-            self._settled = {}
-        kvs = [kv for kv in event.kvs if settled.get(kv.key) != kv.mod_revision]
+        kvs = self._held.listed(event.kvs)
         if self._ticks is None:
             self._receive(kvs, now, commands)
             prefix = keys.run_worker(self._registration.id or "")
@@ -192,7 +180,7 @@ class WorkerMachine:
             return commands
         self._pulling = False
         self._ticks.done(now.mono)
-        self._receive([kv for kv in kvs if self._is_new(kv)][: self._free], now, commands)
+        self._receive([kv for kv in kvs if self._held.is_new(kv)][: self._free], now, commands)
         return commands
 
     def _on_changes(self, event: Changes, now: Now) -> list[Message]:
@@ -205,10 +193,10 @@ class WorkerMachine:
         fetch: list[str] = []
         rows = []
         for kv in kvs:
-            if not isinstance(kv.value, Marker) or not self._is_new(kv) or not kv.key.startswith(mine):
+            if not isinstance(kv.value, Marker) or not self._held.is_new(kv) or not kv.key.startswith(mine):
                 continue
             job = Job(kv.key, kv.mod_revision, kv.value)
-            self._held[kv.key] = kv.mod_revision
+            self._held.take(kv)
             rows.append((kv.value.spec.id, kv.value.attempt, (now.mono,)))
             if kv.value.by_reference:
                 self._fetching.setdefault(kv.value.spec.id, []).append(job)
@@ -220,14 +208,6 @@ class WorkerMachine:
         if self._trace and rows:
             commands.append(Trace("received", tuple(rows)))
 
-    def _is_new(self, kv: Kv) -> bool:
-        """Whether this is not a marker we hold already.
-
-        A later token under a key that we hold is the task's next attempt: the commit of the last one was applied, and
-        the task came back to us, before we were told.
-        """
-        return self._held.get(kv.key, 0) < kv.mod_revision
-
     def _on_fetched(self, event: TasksFetched, now: Now) -> list[Message]:
         for kv in event.kvs:
             for job in self._fetching.pop(keys.parse_named(keys.TASK, kv.key) or "", []):
@@ -235,10 +215,10 @@ class WorkerMachine:
                     marker = msgspec.structs.replace(job.marker, spec=kv.value.spec)
                     self._waiting.append(job._replace(marker=marker))
                 else:
-                    del self._held[job.key]
+                    self._held.drop(job.key)
         for task_id in event.missing:
             for job in self._fetching.pop(task_id, []):
-                del self._held[job.key]
+                self._held.drop(job.key)
         return []
 
     def _start(self, now: Now, commands: list[Message]) -> None:
@@ -258,37 +238,24 @@ class WorkerMachine:
             job = self._running.pop(result.key, None)
             if job is None or job.token != result.token:
                 continue  # handed back at the drain limit
-            self._ended.append(ending(job, result, now, self._rng))
+            self._commits.add(ending(job, result, now, self._rng))
             moments = (result.started_mono, result.finished_mono)
             rows.append((job.marker.spec.id, job.marker.attempt, moments))
         return [Trace("executed", tuple(rows))] if self._trace and rows else []
 
     def _commit(self, now: Now, commands: list[Message]) -> None:
         # With no lease at all (lost, not yet registered again) nobody is asked to wait for a keepalive.
-        if self._registration.id is not None and not self._registration.holds(now):
-            return
-        settings = self.settings
-        while worth_sending(
-            len(self._ended),
-            len(self._flight),
-            max_in_flight=settings.max_in_flight,
-            min_fill=settings.min_fill,
-            max_batch=settings.max_batch,
-        ):
-            batch = cut(self._ended, settings.max_batch, MAX_BATCH_BYTES, _ending_bytes)
-            self._batch += 1
-            command = Complete(self._batch, self._registration.id or "", tuple(batch))
-            self._flight[self._batch] = command
-            commands.append(command)
+        if self._registration.id is None or self._registration.holds(now):
+            self._commits.work(self._registration.id or "", commands)
 
     def _on_complete_done(self, event: CompleteDone, now: Now) -> list[Message]:
-        command = self._flight.pop(event.batch)
+        command = self._commits.done(event)
         for item in command.endings:
-            self._let_go(item.job.key, item.job.token)
+            self._held.let_go(item.job.key, item.job.token)
         commands: list[Message] = []
         if self._trace and event.committed:
             markers = [command.endings[index].job.marker for index in event.committed]
-            commands.append(Trace("committed", tuple((m.spec.id, m.attempt, (now.mono,)) for m in markers)))
+            commands.append(Trace("committed", tuple([(m.spec.id, m.attempt, (now.mono,)) for m in markers])))
         if event.fenced:
             commands.append(Report("warning", f"{len(event.fenced)} results came too late: their tasks were requeued"))
         return commands
@@ -324,7 +291,7 @@ class WorkerMachine:
             commands.append(HandBack(tuple(back)))
         if given_up:
             commands.append(Report("warning", "etcd does not answer: stopping all the same, the lease will run out"))
-        if given_up or not (self._running or self._ended or self._flight or self._handing_back):
+        if given_up or not (self._running or self._commits or self._handing_back):
             if self._registration.id is not None:
                 commands.append(Unregister(self._registration.lease))
                 self._registration.id = None
@@ -334,17 +301,5 @@ class WorkerMachine:
     def _on_handed_back(self, event: HandedBack, now: Now) -> list[Message]:
         self._handing_back -= 1
         for key in event.keys:
-            self._let_go(key, self._held.get(key, 0))
+            self._held.let_go(key, self._held.token(key))
         return []
-
-    def _let_go(self, key: str, token: int) -> None:
-        if self._held.get(key) == token:
-            del self._held[key]
-        if self._listings:
-            self._settled[key] = token
-
-
-def _ending_bytes(item: Ending) -> int:
-    if item.outcome is not None:
-        return 600 + len(item.outcome.result) + 2 * len(item.outcome.error)
-    return 600 + len(item.job.marker.spec.payload) + len(item.error)

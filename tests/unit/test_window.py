@@ -11,8 +11,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from core.kv import keys
 from core.kv.requests import Change, Kv
 from core.machine.backlog import Backlog
+from core.machine.line import Entry
 from core.machine.messages import LoadPage, PageLoaded, QueuePage
-from core.machine.window import Entry, Window
+from core.machine.window import Window
 from core.model import Marker, TaskSpec
 from core.settings import SchedulerSettings
 
@@ -249,7 +250,7 @@ def window() -> Window:
 def test_what_nobody_serves_does_not_fill_the_window(window: Window) -> None:
     window.reset([kv(number, number + 2, "gpu") for number in range(SIZE)], 50, {}, more=True)
     assert len(window) == 0
-    assert list(window.skipped) == [("default", "gpu")]
+    assert list(window._skipped) == [("default", "gpu")]
     asked = window.page_wanted()
     assert asked is not None
     assert asked.after == kv(SIZE - 1, 0).key
