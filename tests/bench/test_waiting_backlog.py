@@ -22,7 +22,7 @@ from experiments.schema import Topology
 from tests.bench.figures import Ledger
 from tests.bench.meters import memory_mb
 
-TAKEN = 25_000
+TAKEN = 100_000
 CHUNK = 10_000
 CHUNKS_IN_FLIGHT = 2
 CHUNKS_A_CLIENT = 10
