@@ -12,7 +12,7 @@ from core.machine.flights import Flights
 from core.machine.line import Entry
 from core.machine.messages import Assign, AssignDone, Assignment, Message, Now
 from core.model import Marker
-from core.policy.batch import worth_sending
+from core.policy.batch import MAX_BATCH_BYTES, worth_sending
 from core.settings import SchedulerSettings
 
 
@@ -45,12 +45,13 @@ class Assigner:
         items: list[Assignment] = []
         batch, limit = self.flights.next_number, self._settings.max_batch
         backlog, fleet = self._backlog, self._fleet
+        size = 0
         buffered = backlog.own - fleet.slots  # so many may go before the rest fits into the slots
 
         def pick(kind: Kind) -> str | None:
             return fleet.pick(kind, deep=len(items) < buffered)
 
-        while len(items) < limit:
+        while len(items) < limit and size < MAX_BATCH_BYTES:
             choice = backlog.next(pick)
             if choice is None:
                 break
@@ -59,6 +60,7 @@ class Assigner:
             spec = marker.spec
             fleet.hold(worker, spec.id, now)
             given = Marker(spec, marker.attempt, marker.losses, marker.by_reference, me, batch)
+            size += 600 + len(spec.payload)
             entries.append(entry)
             items.append(Assignment(entry.key, entry.revision, worker, given))
         return entries, items

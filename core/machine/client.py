@@ -34,12 +34,8 @@ from core.machine.messages import (
     WatchLost,
 )
 from core.model import Outcome, TaskSpec
-from core.policy.batch import cut, worth_sending
+from core.policy.batch import MAX_BATCH_BYTES, cut, worth_sending
 from core.settings import ClientSettings
-
-MAX_BATCH_BYTES = 1024 * 1024
-"""etcd refuses requests over 1.5 MiB; the rest is room for keys and compares."""
-
 
 MAX_MAILBOXES = 64
 """Watched one by one; a client that follows tasks of more of them at once watches all outcomes instead."""

@@ -4,11 +4,8 @@ from collections import deque
 from collections.abc import Iterator
 
 from core.machine.messages import Complete, CompleteDone, Ending, Message
-from core.policy.batch import cut, worth_sending
+from core.policy.batch import MAX_BATCH_BYTES, cut, worth_sending
 from core.settings import WorkerSettings
-
-MAX_BATCH_BYTES = 1024 * 1024
-"""etcd refuses requests over 1.5 MiB; the rest is room for keys and compares."""
 
 
 class Commits:

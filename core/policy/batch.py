@@ -6,6 +6,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+MAX_BATCH_BYTES = 1024 * 1024
+"""etcd refuses requests over 1.5 MiB; the rest is room for keys and compares."""
+
 
 def worth_sending(waiting: int, in_flight: int, *, max_in_flight: int, min_fill: int, max_batch: int) -> bool:
     """Whether a transaction should start: the first one at once, another beside it only if it is well filled.

@@ -7,7 +7,7 @@ from msgspec import Raw
 
 from core.kv import keys
 from core.kv.requests import Change
-from core.machine.client import MAX_BATCH_BYTES, MAX_MAILBOXES, ClientMachine
+from core.machine.client import MAX_MAILBOXES, ClientMachine
 from core.machine.messages import (
     Acknowledge,
     Changes,
@@ -29,6 +29,7 @@ from core.machine.messages import (
     WatchLost,
 )
 from core.model import Outcome, TaskSpec, Verdict
+from core.policy.batch import MAX_BATCH_BYTES
 from core.settings import ClientSettings
 
 M = TypeVar("M", bound=Message)

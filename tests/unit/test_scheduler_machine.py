@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 import pytest
+from msgspec import Raw
 from msgspec.structs import replace
 
 from core.kv import keys
@@ -40,6 +41,7 @@ from core.machine.messages import (
 )
 from core.machine.scheduler import SchedulerMachine
 from core.model import Marker, SchedulerRecord, TaskSpec, WorkerRecord
+from core.policy.batch import MAX_BATCH_BYTES
 from core.policy.share import owner
 from core.settings import SchedulerSettings
 
@@ -441,3 +443,16 @@ def test_deletions_under_ready_are_watched_only_while_others_take_tasks_too() ->
     assert {watch.name: watch.deletes for watch in only(Watch, commands)}["ready"]
     assert not only(Load, bench.changes("scheduler", Change("scheduler/t.2", None, 140, deleted=True)))
     assert not only(Load, bench.changes("scheduler", Change("scheduler/u.3", SchedulerRecord("u"), 150)))
+
+
+def test_large_payloads_make_smaller_batches() -> None:
+    bench = Bench(SchedulerSettings(max_batch=1000, min_fill=1, max_buffer=0))
+    kvs = []
+    for number in range(600):
+        spec = TaskSpec(task_id(number), "echo", payload=Raw(b'"' + b"x" * 4000 + b'"'))
+        kvs.append(Kv(keys.ready("default", 5, spec.id), Marker(spec), 2))
+    assigns = only(Assign, bench.up(bench.loaded(kvs, workers={"w.1": 600})))
+    sizes = [sum(len(item.marker.spec.payload) for item in assign.items) for assign in assigns]
+    assert sum(len(assign.items) for assign in assigns) == 600
+    assert len(sizes) > 1
+    assert max(sizes) <= MAX_BATCH_BYTES
