@@ -5,6 +5,7 @@ with Client("127.0.0.1:2379") as client:
     print(handle.result(timeout_s=10))
 """
 
+import logging
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +32,8 @@ from core.runtime.spool import Spool
 from core.scheduler import tasks_per_txn
 from core.settings import ClientSettings
 from core.specs import check_spec, make_specs
+
+log = logging.getLogger("tandem")
 
 CLOSE_TIMEOUT_S = 10.0
 
@@ -65,6 +68,7 @@ class Client:
         self._calls: dict[str, tuple[TaskSpec, Call]] = {}  # submits that are not acknowledged yet
         self._mailbox = secrets.token_hex(keys.MAILBOX_DIGITS // 2)
         self._failure: str | None = None
+        self._closing = False
         self._spool = Spool(trace_dir, name) if trace_dir is not None else None
         self._inbox: Inbox = Inbox()
         self._link = EtcdLink(endpoints or find_endpoints(), namespace, self._inbox.put)
@@ -118,7 +122,7 @@ class Client:
         self, kind: str, payloads: Iterable[object], queue: str, priority: int, max_attempts: int
     ) -> list[Handle]:
         """Tasks with fresh ids: none of them is known here yet."""
-        self.check()
+        self._check_open()
         specs = make_specs(
             kind, payloads, queue=queue, priority=priority, max_attempts=max_attempts, mailbox=self._mailbox
         )
@@ -137,7 +141,7 @@ class Client:
 
         Raises ValueError (a specification that no worker could ever take).
         """
-        self.check()
+        self._check_open()
         for spec in specs:
             check_spec(spec)
         call = Call(len(specs))
@@ -202,10 +206,26 @@ class Client:
         if self._failure is not None:
             raise RuntimeError(self._failure)
 
+    def _check_open(self) -> None:
+        """Raises RuntimeError where nothing may be submitted any more."""
+        if self._closing and self._failure is None:
+            raise RuntimeError("the client is being closed")
+        self.check()
+
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> None:
-        """Send what was submitted, then disconnect. Handles that wait get an error."""
+        """Send what was submitted, then disconnect. Handles that wait get an error.
+
+        It goes on as long as etcd acknowledges something every `timeout_s` seconds; what is then left is named in a
+        warning, and may or may not be submitted.
+        """
+        self._closing = True
         self._inbox.put(Drain())
-        self._thread.join(timeout_s)
+        left = len(self._calls) + 1
+        while self._thread.is_alive() and len(self._calls) < left:
+            left = len(self._calls)
+            self._thread.join(timeout_s)
+        if self._thread.is_alive() and self._calls:
+            log.warning("%d tasks were not acknowledged before the client was closed", len(self._calls))
         self._end("the client is closed")
         self._link.close()
         if self._spool is not None:

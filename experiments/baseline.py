@@ -174,7 +174,9 @@ def read(path: Path) -> Baseline:
     except OSError as error:
         raise ValueError(f"cannot read the baseline {path}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"the baseline {path} is not usable: {error}") from error
+        raise ValueError(
+            f"the baseline {path} is not usable: {error}; take it from git again, or delete it and record anew"
+        ) from error
 
 
 HEADER = """\

@@ -13,7 +13,7 @@ import msgspec
 
 from core.settings import Config
 
-Setting: TypeAlias = bool | int | float | str
+Setting: TypeAlias = Any  # what may stand under a key is checked by `core.settings`
 
 _TOPOLOGY = "belongs to the topology: set topology.{} instead"
 _FIXED: dict[str, dict[str, str]] = {

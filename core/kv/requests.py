@@ -93,6 +93,11 @@ def present(key: str) -> Compare:
     return Compare(key, CompareField.CREATE_REVISION, CompareOp.GREATER, 0)
 
 
+def unrevised(key: str) -> Compare:
+    """The key exists as it was first written."""
+    return Compare(key, CompareField.VERSION, CompareOp.EQUAL, 1)
+
+
 class Txn(_Item, frozen=True):
     """If every compare holds, `then`, else `orelse`; atomic. A key may be written once only."""
 

@@ -15,6 +15,11 @@ class Held:
         self._listings = 0  # under way
         self._settled: dict[str, int] = {}  # key -> token of what left us meanwhile
 
+    @property
+    def listing(self) -> bool:
+        """Whether a listing is under way."""
+        return self._listings > 0
+
     def __len__(self) -> int:
         return len(self._tokens)
 

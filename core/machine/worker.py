@@ -173,6 +173,9 @@ class WorkerMachine:
     def _on_listed(self, event: RunsListed, now: Now) -> list[Message]:
         commands: list[Message] = []
         kvs = self._held.listed(event.kvs)
+        if self._draining:
+            self._receive(kvs, now, commands)
+            return commands
         if self._ticks is None:
             self._receive(kvs, now, commands)
             prefix = keys.run_worker(self._registration.id or "")
@@ -271,6 +274,7 @@ class WorkerMachine:
         if registration.id is None or not isinstance(registration.record, WorkerRecord):
             return []
         record = msgspec.structs.replace(registration.record, draining=True)
+        self._held.listing_asked()
         return [Announce(registration.id, registration.lease, record)]
 
     def _drain(self, now: Now, commands: list[Message]) -> None:
@@ -291,7 +295,11 @@ class WorkerMachine:
             commands.append(HandBack(tuple(back)))
         if given_up:
             commands.append(Report("warning", "etcd does not answer: stopping all the same, the lease will run out"))
-        if given_up or not (self._running or self._commits or self._handing_back):
+        idle = not (self._running or self._commits or self._handing_back)
+        if idle and self._held.listing and not self._over_limit:  # etcd may be gone: don't wait for it that long
+            self._over_limit = True
+            self._drain_mono = now.mono + LAST_COMMITS_S
+        if given_up or (idle and not self._held.listing):
             if self._registration.id is not None:
                 commands.append(Unregister(self._registration.lease))
                 self._registration.id = None

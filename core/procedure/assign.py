@@ -1,9 +1,13 @@
-"""Assign: the ready marker is unchanged and the worker lives -> the marker moves to `run/{worker}/{id}`."""
+"""Assign: the ready marker is unchanged and the worker takes tasks -> the marker moves to `run/{worker}/{id}`.
+
+A worker that drains rewrites its record: from that revision on nothing can be assigned to it, so that what it lists
+then is all that it must hand back.
+"""
 
 from collections.abc import Sequence
 
 from core.kv import keys
-from core.kv.requests import Compare, Delete, Get, Kv, Put, Refused, Txn, TxnDone, Unknown, present, unchanged
+from core.kv.requests import Compare, Delete, Get, Kv, Put, Refused, Txn, TxnDone, Unknown, unchanged, unrevised
 from core.machine.messages import Assign, AssignDone, Assignment
 from core.model import Marker
 from core.procedure.base import Patience, Procedure, RefusedError, transact
@@ -59,7 +63,7 @@ def _transaction(items: Sequence[Assignment], *, look: bool, check_runs: bool) -
         if check_runs:
             orelse.append(Get(run_key))
     for worker in _workers(items):
-        compares.append(present(keys.worker(worker)))
+        compares.append(unrevised(keys.worker(worker)))
         if look:
             orelse.append(Get(keys.worker(worker), keys_only=True))
     return Txn(tuple(compares), tuple(then), tuple(orelse))
@@ -88,7 +92,10 @@ def _sort_out(
             assigned.append(index)
         else:
             lost.append(index)
-    gone.update(worker for worker in _workers(items) if not next(found).kvs)
+    for worker in _workers(items):
+        record = next(found).kvs
+        if not record or record[0].version != 1:
+            gone.add(worker)
     return rest
 
 

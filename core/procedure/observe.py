@@ -180,13 +180,13 @@ def register(command: Register) -> Procedure:
 
 
 def announce(command: Announce) -> Procedure:
-    """Rewrite the worker's record, if its lease still lives."""
+    """Rewrite the worker's record, if its lease still lives; then list what it was given until then."""
     key = keys.worker(command.id)
     txn = Txn((present(key),), (Put(key, command.record, command.lease),))
     patience = Patience()
     while isinstance((yield from transact(txn)), Unknown):
         yield patience.pause()
-    return None
+    return (yield from list_runs(ListRuns(command.id)))
 
 
 def unregister(command: Unregister) -> Procedure:

@@ -39,7 +39,7 @@ from core.machine.messages import (
     Watch,
     WatchLost,
 )
-from core.machine.worker import WorkerMachine
+from core.machine.worker import LAST_COMMITS_S, WorkerMachine
 from core.model import Marker, TaskRecord, TaskSpec, Verdict, WorkerRecord
 from core.settings import WorkerSettings
 
@@ -281,7 +281,9 @@ def test_drain_hands_back_what_waits_and_finishes_what_runs() -> None:
     (complete,) = only(Complete, bench.finish(*jobs))
     bench(HandedBack(tuple(job.key for job in back.jobs)))
     assert not only(Stop, bench(done(complete)))
-    commands = bench(HandedBack(tuple(job.key for job in more.jobs)))
+    assert not only(Stop, bench(HandedBack(tuple(job.key for job in more.jobs))))
+    (last,) = only(HandBack, bench(RunsListed((run(6, 66),), 70)))  # given before it could be known that we drain
+    commands = bench(HandedBack(tuple(job.key for job in last.jobs)))
     assert only(Unregister, commands) == [Unregister(7)]
     assert only(Stop, commands) == [Stop(0)]
 
@@ -296,6 +298,7 @@ def test_at_the_drain_limit_running_tasks_are_handed_back_and_their_results_igno
     deadline = bench.machine.next_deadline()
     assert deadline is None or deadline > bench.mono, "a deadline in the past makes the driver spin"
     assert not only(Complete, bench.finish(*jobs))
+    bench(RunsListed((), 70))
     assert only(Stop, bench(HandedBack(tuple(job.key for job in jobs))))
 
 
@@ -313,7 +316,17 @@ def test_a_worker_whose_etcd_is_gone_stops_all_the_same() -> None:
     assert only(Stop, commands)
 
 
-def test_an_idle_worker_stops_at_once() -> None:
+def test_an_idle_worker_stops_as_soon_as_nothing_can_be_assigned_to_it() -> None:
     bench = Bench()
     bench.up()
-    assert only(Stop, bench(Drain())) == [Stop(0)]
+    assert not only(Stop, bench(Drain()))
+    assert only(Stop, bench(RunsListed((), 70))) == [Stop(0)]
+
+
+def test_an_idle_worker_does_not_wait_long_for_an_etcd_that_is_gone() -> None:
+    bench = Bench(WorkerSettings(slots=2, drain_limit_s=30.0))
+    bench.up()
+    bench(Drain())
+    deadline = bench.machine.next_deadline()
+    assert deadline == bench.mono + LAST_COMMITS_S
+    assert only(Stop, bench(Timer(), LAST_COMMITS_S))

@@ -73,7 +73,7 @@ class Assign(Message, frozen=True):
 class AssignDone(Message, frozen=True):
     """`assigned` and `lost` are indices into the items; `lost` ones were taken or removed by somebody else.
 
-    `gone` are workers that no longer exist; their items stay ready and are in neither list.
+    `gone` are workers that no longer exist or drain; their items stay ready and are in neither list.
     """
 
     batch: int

@@ -100,7 +100,7 @@ class HandedBack(Message, frozen=True):
 
 
 class Announce(Message, frozen=True):
-    """Call without an answer: rewrite the worker's record (it drains)."""
+    """Call: rewrite the worker's record (it drains). Answered with `RunsListed`: nothing is assigned to it any more."""
 
     id: str
     lease: int
