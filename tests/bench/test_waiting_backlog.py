@@ -68,7 +68,8 @@ def test_scheduler_memory_and_drain_rate_with_a_long_backlog(benchmark: Any, led
     ledger.ratio("backlog_drain", long.per_s / short)
     ledger.note(
         f"Backlog: submitted at {long.submit_per_s:,.0f} tasks/s while no worker lived. Scheduler, at most: "
-        f"{max(long.pss_mb):.0f} MB of its own (PSS); {max(before.rss_mb):.0f} MB resident with {before.taken:,} waiting."
+        f"{max(long.pss_mb):.0f} MB of its own (PSS); {max(before.rss_mb):.0f} MB resident with "
+        f"{before.taken:,} waiting."
     )
 
 
