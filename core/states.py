@@ -28,9 +28,7 @@ class Transition(NamedTuple):
 
 TRANSITIONS = (
     Transition("submit", None, TaskState.READY, "client", "task/{id} is absent"),
-    Transition(
-        "assign", TaskState.READY, TaskState.RUNNING, "scheduler", "ready marker unchanged, worker takes tasks"
-    ),
+    Transition("assign", TaskState.READY, TaskState.RUNNING, "scheduler", "ready marker unchanged, worker takes tasks"),
     Transition("complete", TaskState.RUNNING, TaskState.DONE, "worker", "run marker has the token's revision"),
     Transition("retry", TaskState.RUNNING, TaskState.LATER, "worker", "run marker has the token's revision"),
     Transition("exhaust", TaskState.RUNNING, TaskState.DEAD, "worker", "run marker has the token's revision"),

@@ -166,6 +166,20 @@ def test_drain_hands_back_what_waits(server: EmbeddedEtcd, namespace: str, stack
     assert {(o.attempt, o.losses) for o in world.ledger.outcomes.values()} == {(1, 0)}
 
 
+def test_drain_in_full_flow_charges_nobody(server: EmbeddedEtcd, namespace: str, stack: ExitStack) -> None:
+    """Assignments that are on their way when a worker begins to drain don't reach it, or are handed back."""
+    world = World(stack, Cluster(",".join(server.endpoints), namespace))
+    world.cluster.start("scheduler-1", "worker-1", "worker-2")
+    world.submitted += [handle.id for handle in world.client.submit_many("echo", [None] * 15_000)]
+    world.ledger.wait(500)
+    assert world.cluster.stop("worker-1") == 0
+    assert world.cluster.stop("worker-2") == 0
+    world.ledger.conserved(world.submitted)
+    world.cluster.start("worker-3")
+    world.finish()
+    assert {(o.attempt, o.losses) for o in world.ledger.outcomes.values()} == {(1, 0)}
+
+
 @pytest.mark.slow_faults
 def test_drain_limit_hands_back_what_runs(server: EmbeddedEtcd, namespace: str, stack: ExitStack) -> None:
     """A task that outlasts the limit is handed back, too; its result does not count, and the next worker's does."""
