@@ -27,14 +27,7 @@ class Assigner:
 
     def work(self, me: str, now: Now, commands: list[Message]) -> None:
         """Append the transactions that are worth sending now."""
-        settings = self._settings
-        while worth_sending(
-            min(self._backlog.own, max(0, self._fleet.free)),
-            len(self.flights),
-            max_in_flight=settings.max_in_flight,
-            min_fill=settings.min_fill,
-            max_batch=settings.max_batch,
-        ):
+        while worth_sending(min(self._backlog.own, max(0, self._fleet.free)), len(self.flights), self._settings):
             entries, items = self._gather(me, now)
             if not items:
                 break

@@ -111,13 +111,7 @@ class ClientMachine:
 
     def _send(self, commands: list[Message]) -> None:
         settings = self.settings
-        while worth_sending(
-            len(self._pending),
-            len(self._flight),
-            max_in_flight=settings.max_in_flight,
-            min_fill=settings.min_fill,
-            max_batch=settings.max_batch,
-        ):
+        while worth_sending(len(self._pending), len(self._flight), settings):
             items = cut(self._pending, settings.max_batch, MAX_BATCH_BYTES, _submit_bytes)
             self._batch += 1
             command = SubmitBatch(self._batch, tuple(spec for spec, _ in items))

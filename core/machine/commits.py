@@ -26,13 +26,7 @@ class Commits:
     def work(self, worker: str, commands: list[Message]) -> None:
         """Append the transactions that are worth sending now."""
         settings = self._settings
-        while worth_sending(
-            len(self.waiting),
-            len(self._flight),
-            max_in_flight=settings.max_in_flight,
-            min_fill=settings.min_fill,
-            max_batch=settings.max_batch,
-        ):
+        while worth_sending(len(self.waiting), len(self._flight), settings):
             batch = cut(self.waiting, settings.max_batch, MAX_BATCH_BYTES, _bytes)
             self._batch += 1
             command = Complete(self._batch, worker, tuple(batch))

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -10,15 +10,26 @@ MAX_BATCH_BYTES = 1024 * 1024
 """etcd refuses requests over 1.5 MiB; the rest is room for keys and compares."""
 
 
-def worth_sending(waiting: int, in_flight: int, *, max_in_flight: int, min_fill: int, max_batch: int) -> bool:
+class Limits(Protocol):
+    """What the settings of every component say about its transactions."""
+
+    @property
+    def max_batch(self) -> int: ...
+    @property
+    def max_in_flight(self) -> int: ...
+    @property
+    def min_fill(self) -> int: ...
+
+
+def worth_sending(waiting: int, in_flight: int, limits: Limits) -> bool:
     """Whether a transaction should start: the first one at once, another beside it only if it is well filled.
 
     etcd flushes one group of proposals after the other, so a small transaction sent while one is under way is not
     done much earlier than one sent when that is answered; but it costs a flush, a round of events, and CPU time.
     """
-    if waiting == 0 or in_flight >= max_in_flight:
+    if waiting == 0 or in_flight >= limits.max_in_flight:
         return False
-    return in_flight == 0 or waiting >= min(min_fill, max_batch)
+    return in_flight == 0 or waiting >= min(limits.min_fill, limits.max_batch)
 
 
 def cut(items: deque[T], max_items: int, max_bytes: int, size: Callable[[T], int]) -> list[T]:

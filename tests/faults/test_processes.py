@@ -107,6 +107,7 @@ def test_one_of_two_schedulers_killed(server: EmbeddedEtcd, namespace: str, stac
     world.cluster.processes["scheduler-1"].kill()
     world.cluster.processes["scheduler-1"].wait(10)
     world.finish()
+    assert world.losses() == 0, "no worker was lost"
 
 
 def test_only_scheduler_killed_and_another_started(server: EmbeddedEtcd, namespace: str, stack: ExitStack) -> None:

@@ -13,6 +13,7 @@ from core.policy.batch import cut, worth_sending
 from core.policy.credit import ServiceEstimate, buffer_size
 from core.policy.share import credit_share, owner
 from core.policy.ticker import Ticks
+from core.settings import ClientSettings
 
 NAMES = st.lists(st.text("abcxyz019.-", min_size=1, max_size=12), min_size=1, max_size=7, unique=True)
 
@@ -144,8 +145,8 @@ def test_a_slow_poll_finds_one_tick_waiting_and_loses_the_others() -> None:
     ],
 )
 def test_a_transaction_beside_another_must_be_well_filled(waiting: int, in_flight: int, *, expected: bool) -> None:
-    assert worth_sending(waiting, in_flight, max_in_flight=4, min_fill=10, max_batch=100) is expected
+    assert worth_sending(waiting, in_flight, ClientSettings(max_in_flight=4, min_fill=10, max_batch=100)) is expected
 
 
 def test_a_full_transaction_is_always_well_filled() -> None:
-    assert worth_sending(3, 1, max_in_flight=2, min_fill=10, max_batch=3)
+    assert worth_sending(3, 1, ClientSettings(max_in_flight=2, min_fill=10, max_batch=3))

@@ -42,3 +42,6 @@ def test_an_etcd_that_comes_back_is_forgiven(monkeypatch: pytest.MonkeyPatch) ->
     answers[0] = Unknown("down again")
     monkeypatch.setattr(submit, "GIVE_UP_S", 0.005)
     silence.look()  # the first silence does not count any more
+    monkeypatch.setattr(submit, "GIVE_UP_S", 0.0)
+    with pytest.raises(EtcdUnreachable):  # but the second one does
+        silence.look()
