@@ -237,7 +237,23 @@ def test_close_sends_what_was_submitted(cluster: Cluster) -> None:
         assert [other.handle(handle.id).result(PATIENCE_S) for handle in handles] == list(range(500))
 
 
-def test_unacknowledged_submit_is_never_called_durable(durable_server: Server, namespace: str) -> None:
+def test_close_goes_on_while_etcd_acknowledges_and_takes_nothing_new(cluster: Cluster) -> None:
+    """With a patience that is far too short for all of it at once."""
+    slow = ClientSettings(max_batch=20, max_in_flight=1)
+    client = Client(cluster.endpoints, namespace=cluster.namespace, settings=slow)
+    handles = client.submit_many("echo", [None] * 4000, wait=False)
+    thread, _ = in_thread(lambda: client.close(timeout_s=0.1))
+    until(lambda: client._closing, "the close to begin")
+    with pytest.raises(RuntimeError, match="closed"):
+        client.submit("echo", wait=False)
+    thread.join(PATIENCE_S)
+    for handle in handles:
+        handle.acknowledged(0)
+
+
+def test_unacknowledged_submit_is_never_called_durable(
+    durable_server: Server, namespace: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """The server dies before it answers: waiting for the acknowledgement ends in an error, by the close at last."""
     with EmbeddedEtcd(server=durable_server) as etcd:
         client = Client(",".join(etcd.endpoints), namespace=f"/{namespace}/")
@@ -248,6 +264,7 @@ def test_unacknowledged_submit_is_never_called_durable(durable_server: Server, n
             handle.acknowledged(0.3)
         thread, answers = in_thread(lambda: handle.acknowledged(PATIENCE_S))
         client.close(timeout_s=0.5)
+        assert "1 tasks were not acknowledged before the client was closed" in caplog.text
         thread.join(PATIENCE_S)
         assert [type(answer) for answer in answers] == [RuntimeError], "woken by the close, not by its own timeout"
 
