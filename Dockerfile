@@ -7,7 +7,7 @@ ENV PATH=/opt/tandem/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=
 
 # Packages first: they change less often than the code.
 COPY .ci/requirements.txt .ci/
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r .ci/requirements.txt
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes --no-deps -r .ci/requirements.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY core core
