@@ -29,10 +29,13 @@ NO_PROFILE = "round figures, not calibrated"
 class SimulatedWorld:
     """Runs repetitions in simulated time. Holds nothing between them but the model's parameters."""
 
-    def __init__(self, _: Scenario, profile: Path | None = None) -> None:
-        """Raises ExperimentError where the profile cannot be used."""
+    def __init__(self, _: Scenario, profile: Path | None = None, *, values: parameters.Values | None = None) -> None:
+        """Raises ExperimentError where the profile cannot be used. `values`: the parameters themselves, without one."""
         path = profile or parameters.REFERENCE
         self._values, self._about = parameters.Values(), {"profile": NO_PROFILE}
+        if values is not None:
+            self._values, self._about = values, {"profile": "given"}
+            return
         if profile is None and not path.is_file():
             return
         try:

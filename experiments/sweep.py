@@ -1,0 +1,123 @@
+"""Many repetitions of the model, spread over processors: joblib does the spreading.
+
+Here that means processes of this machine (loky: started anew, never forked). Under
+`joblib.parallel_config(backend="dask")` (or "ray", ...) the same calls run on that cluster. A job carries all it needs;
+no files are read where it runs, and the results are the same, bit for bit, wherever that is.
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+import msgspec
+from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
+
+from experiments import metrics, workload
+from experiments.run import figures_of
+from experiments.schema import ArrivalTrace, Empirical, Scenario
+from experiments.simulated import SimulatedWorld
+from experiments.workload import Workload
+from experiments.world import ExperimentError, Measured
+from sim import parameters
+
+T = TypeVar("T")
+Read: TypeAlias = Callable[[Scenario, Workload, Measured], T]
+"""What is kept of a repetition; called where it ran, so that no trace has to travel. A function of a module."""
+
+ALL_CORES = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One repetition of a scenario. `values`: the model's parameters; None: those that come with Tandem.
+
+    `load`: the tasks; None: they are drawn from the scenario and the repetition.
+    """
+
+    scenario: Scenario
+    repetition: int = 0
+    load: Workload | None = None
+    values: parameters.Values | None = None
+
+
+def jobs_of(one: Scenario, repetitions: int, values: parameters.Values | None = None) -> list[Job]:
+    """The repetitions of a scenario, numbered from 0."""
+    return [Job(one, repetition, values=values) for repetition in range(repetitions)]
+
+
+def values_of(profile: Path | None = None, *, cores: int | None = None) -> parameters.Values:
+    """The model's parameters from a profile (None: the one that comes with Tandem), on a host of `cores`.
+
+    Raises ExperimentError where the profile cannot be used.
+    """
+    try:
+        values = parameters.load(profile or parameters.REFERENCE).values()
+    except ValueError as error:
+        raise ExperimentError(str(error)) from error
+    return values if cores is None else msgspec.structs.replace(values, cores=cores)
+
+
+def replicate(
+    jobs: Sequence[Job],
+    *,
+    n_jobs: int | None = ALL_CORES,
+    on_done: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[metrics.Values]:
+    """The figures (`experiments.metrics`) of each job, in the order of the jobs. See `gather`."""
+    return gather(jobs, _figures, n_jobs=n_jobs, on_done=on_done)
+
+
+def gather(
+    jobs: Sequence[Job],
+    read: Read[T],
+    *,
+    n_jobs: int | None = ALL_CORES,
+    on_done: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[T]:
+    """What `read` makes of each job, in the order of the jobs.
+
+    `n_jobs` as joblib takes it (-1: all cores; 1: here, in this process; None: as `joblib.parallel_config` says).
+    `on_done(done, total)` is called as results come in. Raises what a job raises (ExperimentError, ScenarioError); on
+    that and on KeyboardInterrupt the jobs still under way are ended.
+    """
+    if not jobs:
+        return []
+    total = len(jobs)
+    results: list[T] = []
+    running: Generator[T, Any, None] = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(_run)(_portable(job), read) for job in jobs
+    )
+    try:
+        for result in running:
+            results.append(result)
+            on_done(len(results), total)
+    except KeyboardInterrupt:
+        running.close()
+        _end_processes()
+        raise
+    return results
+
+
+def _run(job: Job, read: Read[T]) -> T:
+    load = workload.draw(job.scenario, job.repetition) if job.load is None else job.load
+    with SimulatedWorld(job.scenario, values=job.values) as world:
+        return read(job.scenario, load, world.run(job.scenario, load, lambda _: None))
+
+
+def _figures(one: Scenario, _: Workload, measured: Measured) -> metrics.Values:
+    return figures_of(one, measured)
+
+
+def _portable(job: Job) -> Job:
+    """With the tasks drawn, where that takes a file: it need not exist where the job runs."""
+    load = job.scenario.workload
+    if job.load is None and (isinstance(load.arrivals, ArrivalTrace) or isinstance(load.service, Empirical)):
+        return replace(job, load=workload.draw(job.scenario, job.repetition))
+    return job
+
+
+def _end_processes() -> None:
+    """End joblib's own processes at once; a cluster's are the cluster's business."""
+    get_reusable_executor(max_workers=1, reuse=True).shutdown(wait=False, kill_workers=True)
