@@ -28,7 +28,7 @@ class LoadGenerator:
         self._start = 0.0
         self.pending = 0
         self.finished = surroundings.kernel.event()
-        self.process = Process(surroundings.host, NAME)
+        self.process = Process(surroundings.host, NAME, values)
         max_batch = min(config.client.max_batch, surroundings.tasks_per_txn())
         recording = header("client", msgspec.structs.replace(config.client, max_batch=max_batch), trace=config.trace)
         self.driver = Driver(
@@ -108,6 +108,11 @@ class LoadGenerator:
                 self._submit_one()
         if count and not self.pending and self._next == len(self._load.specs):
             self.finished.succeed()
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds, with what the process does of its own accord."""
+        return self.process.cpu_s + self._around.values.client_idle_cpu * self._around.kernel.now
 
     @property
     def unfinished(self) -> int:

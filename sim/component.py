@@ -11,7 +11,7 @@ from core.machine.replay import Recording, build, header, header_line, step_line
 from core.model import SchedulerRecord, WorkerRecord
 from sim.config import SimConfig
 from sim.driver import Costs, Driver, Watchers
-from sim.etcd import EtcdStation
+from sim.etcd.station import EtcdStation
 from sim.executor import Executor
 from sim.host import Host, Process
 from sim.kernel import Kernel, call_in
@@ -31,7 +31,9 @@ class Surroundings:
         self.values = config.values
         self.streams = Streams(config.seed)
         self.host = Host(kernel, config.values.cores)
-        self.etcd = EtcdStation(kernel, self.host, config.values, self.streams["etcd/fsync"], self.streams["etcd/kill"])
+        self.etcd = EtcdStation(
+            kernel, self.host, config.values, self.streams["etcd/fsync"], self.streams["etcd/kill"], config.refinement
+        )
         specs, service_s = config.load.specs, config.load.service_s
         self.service_s = {spec.id: float(service_s[index]) for index, spec in enumerate(specs)}
         self.spool: list[tuple[str, str, Any]] = []
@@ -71,7 +73,7 @@ class _Life:
         self.draining = False
         recording = _recording(around, name, number, worker=worker)
         values = around.values
-        self.process = Process(around.host, name)
+        self.process = Process(around.host, name, values)
         effects: dict[type[Message], Callable[[Any], None]] = {}
         costs = Costs(values.scheduler_event_s, values.scheduler_item_s)
         if worker:
@@ -206,5 +208,7 @@ class Component:
             life.link.mend()
 
     def cpu_s(self) -> float:
-        """CPU seconds of all lives."""
-        return sum(life.process.cpu_s for life in self._lives)
+        """CPU seconds of all lives, with what they do of their own accord."""
+        values = self._around.values
+        idle_cpu = values.worker_idle_cpu if self._worker else values.scheduler_idle_cpu
+        return idle_cpu * self._around.kernel.now + sum(life.process.cpu_s for life in self._lives)

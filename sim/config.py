@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.kv.memory import MemoryKv
 from core.model import TaskSpec
 from core.settings import ClientSettings, SchedulerSettings, WorkerSettings
-from sim.parameters import Values
+from sim.parameters import Refinement, Values
 
 FaultKind = Literal[
     "worker_kill",
@@ -63,6 +63,8 @@ class SimConfig:
     faults: Sequence[Fault] = ()
     seed: int = 1
     values: Values = field(default_factory=Values)
+    refinement: Refinement = "station"
+    """How finely etcd is modelled."""
     limit_s: float = 3600.0
     start_wall_at: float = 1_767_225_600.0
     sample_interval_s: float = 0.5

@@ -16,7 +16,7 @@ from core.machine.api import Machine
 from core.machine.messages import Failed, Finished, Message, Now, Registered, Report, Result, Started, Stop, Timer
 from core.procedure import table
 from core.procedure.base import Procedure
-from sim.etcd import answered, size
+from sim.etcd.sizes import answered, size
 from sim.host import Process
 from sim.kernel import Kernel, call_in
 from sim.link import Link

@@ -5,7 +5,7 @@ from functools import partial
 
 from sim.component import Component
 from sim.config import Fault
-from sim.etcd import EtcdStation
+from sim.etcd.station import EtcdStation
 from sim.kernel import Kernel, call_in
 
 Action = Callable[[], None]

@@ -3,6 +3,10 @@
 A job is taken when the process is free and a core is: both queues are first come, first served. Jobs are short (well
 under a scheduler's time slice), so they are not interrupted. What a job costs may be known only once it begins.
 
+A process that had nothing to do pays `wake_s` for the first job (threads are woken, one hands over to the next), and is
+cold (`sim.coldness`). A part of each job, `tail`, is done after its effect: what other threads of the process tidy up
+keeps the process busy, but nobody waits for it.
+
 A stopped process (SIGSTOP) begins nothing and finishes nothing until it goes on; a killed one forgets everything.
 """
 
@@ -10,7 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from sim.coldness import Coldness
 from sim.kernel import Kernel, call_in
+from sim.parameters import Values
 
 Begin = Callable[..., float]
 """Begins a job; returns its cost in CPU seconds."""
@@ -23,18 +29,19 @@ class Host:
         self.kernel = kernel
         self.cores = cores
         self._free = cores
-        self._waiting: deque[Callable[[], None]] = deque()
+        self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
 
-    def acquire(self, granted: Callable[[], None]) -> None:
+    def acquire(self, granted: Callable[..., None], *arguments: Any) -> None:
         if self._free:
             self._free -= 1
-            granted()
+            granted(*arguments)
         else:
-            self._waiting.append(granted)
+            self._waiting.append((granted, arguments))
 
     def release(self) -> None:
         if self._waiting:
-            self._waiting.popleft()()
+            granted, arguments = self._waiting.popleft()
+            granted(*arguments)
         else:
             self._free += 1
 
@@ -60,11 +67,26 @@ class _Job:
 
 
 class Process:
-    """One operating-system process: jobs in turn. `cpu_s` is what it has used."""
+    """One operating-system process: jobs in turn. `cpu_s` is what its jobs have used."""
 
-    __slots__ = ("_busy", "_host", "_jobs", "_kernel", "_parked", "alive", "cpu_s", "name", "stopped")
+    __slots__ = (
+        "_busy",
+        "_coldness",
+        "_host",
+        "_jobs",
+        "_kernel",
+        "_parked",
+        "_tail",
+        "_tail_until",
+        "_wake_s",
+        "_woken_s",
+        "alive",
+        "cpu_s",
+        "name",
+        "stopped",
+    )
 
-    def __init__(self, host: Host, name: str) -> None:
+    def __init__(self, host: Host, name: str, values: Values) -> None:
         self._host = host
         self._kernel = host.kernel
         self.name = name
@@ -74,6 +96,11 @@ class Process:
         self._jobs: deque[_Job] = deque()
         self._busy = False
         self._parked: Callable[[], None] | None = None  # where a stopped process goes on
+        self._coldness = Coldness(values.cold_s, values.cold_warm_s, values.cold_idle_s)
+        self._wake_s = values.wake_s
+        self._woken_s = 0.0  # what waking adds to the next job
+        self._tail = values.tail
+        self._tail_until = 0.0  # when the tail of the last job is done
 
     def run(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
         """Use `cost_s` of CPU time, then call `finish(*arguments)`."""
@@ -89,6 +116,8 @@ class Process:
         self._jobs.append(job)
         if not self._busy:
             self._busy = True
+            self._coldness.wake(self._kernel.now)
+            self._woken_s = self._wake_s
             self._want()
 
     def _want(self) -> None:
@@ -106,7 +135,13 @@ class Process:
         job = self._jobs.popleft()
         if job.begin is not None:
             job.cost_s = job.begin(*job.arguments)
-        call_in(self._kernel, job.cost_s, self._finished, job)
+        job.cost_s = cost_s = self._coldness.cost(job.cost_s + self._woken_s)
+        self._woken_s = 0.0
+        now = self._kernel.now
+        tail_s = self._tail * cost_s
+        begins = max(now, self._tail_until)
+        self._tail_until = begins + cost_s
+        call_in(self._kernel, begins - now + cost_s - tail_s, self._finished, job)
 
     def _finished(self, job: _Job) -> None:
         self.cpu_s += job.cost_s
@@ -142,6 +177,7 @@ class Process:
             self._want()
         else:
             self._busy = False
+            self._coldness.rest(self._kernel.now)
 
     def stop(self) -> None:
         """SIGSTOP."""

@@ -11,7 +11,7 @@ import msgspec
 
 from core.kv.requests import Change, EtcdRequest, Refused, Response, Unknown
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch, WatchLost
-from sim.etcd import EtcdStation
+from sim.etcd.station import EtcdStation
 from sim.host import Process
 from sim.kernel import Kernel, call_in
 from sim.network import Line

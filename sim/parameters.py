@@ -6,11 +6,14 @@ transaction, a key of an answer, a change of a watch, a task of an event.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import msgspec
 
 REFERENCE = Path(__file__).parent / "profiles" / "reference.json"
+
+Refinement: TypeAlias = Literal["constant", "quantiles", "station"]
+"""How finely etcd is modelled (`sim.etcd.paths`)."""
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -22,6 +25,14 @@ class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     when: str
     error: float | None = None
     """Relative error of the fit that it comes from, where it comes from one."""
+
+
+class WriteTimes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the server took for transactions of `batch` puts, `concurrency` under way: quantiles, equally spaced."""
+
+    batch: int
+    concurrency: int
+    quantiles_s: tuple[float, ...]
 
 
 class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,6 +54,10 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_fsync_s: float = 0.0004
     """One write-ahead-log batch: a wait, not CPU time."""
     etcd_fsync_item_s: float = 0.000002
+    etcd_batch_s: float = 0.0
+    """CPU time of one round of raft's loop, before the log is written."""
+    etcd_after_s: float = 0.0
+    """CPU time of one round after its answers: nobody waits for it."""
     etcd_fsync_residuals: tuple[float, ...] = ()
     """Equally spaced quantiles of measured / fitted; empty: constant."""
     etcd_apply_s: float = 0.00003
@@ -50,7 +65,21 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_read_s: float = 0.00004
     etcd_read_item_s: float = 0.000002
     etcd_watch_delay_s: float = 0.0001
+    etcd_watch_s: float = 0.0
+    """CPU time of one message to one watcher."""
     etcd_watch_item_s: float = 0.000001
+    etcd_commit_interval_s: float = 0.1
+    """etcd's default of --backend-batch-interval."""
+    etcd_commit_s: float = 0.0
+    """One commit of the database file: applying waits for it."""
+    etcd_commit_item_s: float = 0.0
+    etcd_cold_s: float = 0.0
+    """What a fully cold server pays until it is warm (`sim.coldness`)."""
+    etcd_cold_warm_s: float = 0.0004
+    etcd_idle_cpu: float = 0.0
+    """CPU seconds a second that the server uses with nothing to do."""
+    write_times: tuple[WriteTimes, ...] = ()
+    """Measured times at the server, for the coarse models of it."""
     etcd_members: int = 1
     etcd_member_delay_s: float = 0.0002
     """Round trip between members of a cluster."""
@@ -58,6 +87,20 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_start_s: float = 0.5
 
     # Python processes
+    wake_s: float = 0.0
+    """CPU time to wake a process that has nothing to do: from its socket through its threads."""
+    tail: float = 0.0
+    """Share of a job's CPU time that comes after its effect."""
+    cold_s: float = 0.0
+    cold_warm_s: float = 0.0004
+    cold_idle_s: float = 0.004
+    """See `sim.coldness`."""
+    trace_row_s: float = 0.0
+    """To write down one row of moments."""
+    scheduler_idle_cpu: float = 0.0
+    worker_idle_cpu: float = 0.0
+    client_idle_cpu: float = 0.0
+    """CPU seconds a second that each uses with nothing to do, a worker's nanny included."""
     send_s: float = 0.00012
     send_item_s: float = 0.000006
     reply_s: float = 0.0001
@@ -87,13 +130,15 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     about: dict[str, Any]
     parameters: dict[str, Parameter]
+    write_times: tuple[WriteTimes, ...] = ()
 
     def values(self) -> Values:
         """The plain numbers; what the profile does not name keeps its default.
 
         Raises ValueError for a name that the model does not know, or a value that does not fit.
         """
-        plain = {name: parameter.value for name, parameter in self.parameters.items()}
+        plain: dict[str, Any] = {name: parameter.value for name, parameter in self.parameters.items()}
+        plain["write_times"] = self.write_times
         try:
             return msgspec.convert(plain, Values, strict=False)
         except msgspec.ValidationError as error:

@@ -100,9 +100,10 @@ class _Samples:
 
     def take(self) -> None:
         time_s = self._kernel.now - self._start
-        self.rows.append(Sample(time_s, NAME, self._load.process.cpu_s))
+        self.rows.append(Sample(time_s, NAME, self._load.cpu_s))
         self.rows += [Sample(time_s, name, one.cpu_s()) for name, one in self._components.items()]
-        self.rows.append(Sample(time_s, "etcd-1", self._around.etcd.cpu_s))
+        for number, cpu_s in enumerate(self._around.etcd.cpu_s, start=1):
+            self.rows.append(Sample(time_s, f"etcd-{number}", cpu_s))
 
     def stop(self) -> None:
         self._over = True

@@ -19,7 +19,7 @@ from core.runtime.executor import Executor
 from experiments.calibration import fit
 from sim.config import Load, SimConfig
 from sim.driver import items_of
-from sim.etcd import size
+from sim.etcd.sizes import size
 from sim.run import simulate
 
 COMPONENTS = ("scheduler-1", "worker-1", "client-1")

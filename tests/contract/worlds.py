@@ -15,7 +15,7 @@ from core.kv.memory import MemoryKv
 from core.kv.requests import Change, EtcdRequest, Refused, Response
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch, WatchLost
 from core.model import Marker, TaskSpec
-from sim.etcd import EtcdStation
+from sim.etcd.station import EtcdStation
 from sim.host import Host, Process
 from sim.link import Link
 from sim.parameters import Values
@@ -110,7 +110,7 @@ class StationWorld:
         self._changes: dict[str, list[Change]] = {}
         self._lost: set[str] = set()
         self._leases: list[Message] = []
-        self.link = Link(self.kernel, self.station, Process(host, "one"), values, Stream(1, "net"), self._take)
+        self.link = Link(self.kernel, self.station, Process(host, "one", values), values, Stream(1, "net"), self._take)
 
     def _take(self, event: Message) -> None:
         match event:

@@ -12,6 +12,7 @@ from sim.parameters import Values
 
 FREE = Values(
     cores=1_000,
+    wake_s=0.0,
     network_delay_s=0.0,
     etcd_request_s=0.0,
     etcd_request_item_s=0.0,

@@ -7,7 +7,7 @@ from core.kv.requests import Found, Get, Grant, Granted, Put, Response, Txn, Txn
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch
 from core.model import SchedulerRecord
 from sim.config import Fault
-from sim.etcd import EtcdStation
+from sim.etcd.station import EtcdStation
 from sim.faults import plan
 from sim.host import Host, Process
 from sim.kernel import call_in
@@ -28,7 +28,7 @@ class Rig:
         self.kernel = Environment()
         self.host = Host(self.kernel, 2)
         self.station = EtcdStation(self.kernel, self.host, values, Stream(seed, "fsync"), Stream(seed, "kill"))
-        self.process = Process(self.host, "one")
+        self.process = Process(self.host, "one", values)
         self.events: list[Message] = []
         self.link = Link(self.kernel, self.station, self.process, values, Stream(seed, "net"), self.events.append)
         self.answers: dict[int, Response] = {}

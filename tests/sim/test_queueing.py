@@ -13,7 +13,7 @@ from core.kv.requests import Put, Txn
 from core.model import SchedulerRecord
 from core.settings import SchedulerSettings, WorkerSettings
 from sim.config import SimConfig
-from sim.etcd import EtcdStation
+from sim.etcd.station import EtcdStation
 from sim.host import Host, Process
 from sim.kernel import call_in
 from sim.parameters import Values
@@ -40,7 +40,7 @@ def processor_waits(seed: int, servers: int, rate_per_s: float, costs: list[floa
     """Waits of jobs for a host's cores (each job a process of its own) or, with one server, for one process."""
     kernel = Environment()
     host = Host(kernel, servers)
-    single = Process(host, "single")
+    single = Process(host, "single", FREE)
     waits: list[float] = []
 
     def begin(arrived: float, cost_s: float) -> float:
@@ -48,7 +48,7 @@ def processor_waits(seed: int, servers: int, rate_per_s: float, costs: list[floa
         return cost_s
 
     def arrive(cost_s: float) -> None:
-        process = single if servers == 1 else Process(host, "one")
+        process = single if servers == 1 else Process(host, "one", FREE)
         process.execute(begin, lambda: None, kernel.now, cost_s)
 
     for at, cost_s in zip(poisson(seed, len(costs), rate_per_s), costs, strict=True):

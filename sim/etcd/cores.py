@@ -1,0 +1,55 @@
+"""The server's own processor time.
+
+etcd is one process with many threads: its pieces of work run side by side, each on a core that it shares with all
+processes of the host, first come, first served. After a rest it is cold (`sim.coldness`), as a whole.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sim.coldness import Coldness
+from sim.host import Host
+from sim.kernel import Kernel, call_in
+from sim.parameters import Values
+
+
+class Cores:
+    """`cpu_s` is what the server has used. What is under way at a kill ends without effect."""
+
+    def __init__(self, kernel: Kernel, host: Host, values: Values) -> None:
+        self._kernel = kernel
+        self._host = host
+        self._coldness = Coldness(values.etcd_cold_s, values.etcd_cold_warm_s, values.cold_idle_s)
+        self._idle_cpu = values.etcd_idle_cpu
+        self._used_s = 0.0
+        self._working = 0
+        self._life = 0
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds, with what the server does of its own accord (ticks, garbage collection)."""
+        return self._used_s + self._idle_cpu * self._kernel.now
+
+    def use(self, work_s: float, done: Callable[..., object], *arguments: Any) -> None:
+        """`done(*arguments)` after `work_s` CPU seconds (when warm) on some core."""
+        if not self._working:
+            self._coldness.wake(self._kernel.now)
+        self._working += 1
+        self._host.acquire(self._granted, work_s, self._life, done, arguments)
+
+    def _granted(self, work_s: float, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        cost_s = self._coldness.cost(work_s)
+        self._used_s += cost_s
+        call_in(self._kernel, cost_s, self._finished, life, done, arguments)
+
+    def _finished(self, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self._host.release()
+        if life == self._life:
+            done(*arguments)
+        self._working -= 1
+        if not self._working:
+            self._coldness.rest(self._kernel.now)
+
+    def forget(self) -> None:
+        """A kill."""
+        self._life += 1

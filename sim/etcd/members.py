@@ -1,0 +1,70 @@
+"""The other members of a cluster: each batch of the log goes to them, and counts when a majority has it on disk.
+
+A follower takes the leader's message after half a round trip, uses processor time for it (`etcd_batch_s` and the
+decoding of n operations), waits for its own disk, and answers. Later it applies the batch too. All members run on the
+one host, so that two followers take about twice the leader's processor time beside it. Elections are not modelled.
+"""
+
+from collections.abc import Callable
+
+from sim.etcd.cores import Cores
+from sim.etcd.disk import fsync_s
+from sim.host import Host
+from sim.kernel import Kernel, call_in
+from sim.parameters import Values
+from sim.streams import Stream
+
+
+class Followers:
+    """All followers of one leader. They write in step with it: a batch is sent when the last one has been answered."""
+
+    def __init__(self, kernel: Kernel, host: Host, values: Values, residuals: Stream) -> None:
+        self._kernel = kernel
+        self._values = values
+        self._residuals = residuals
+        self._needed = values.etcd_members // 2
+        self._members = [Cores(kernel, host, values) for _ in range(values.etcd_members - 1)]
+
+    @property
+    def cpu_s(self) -> list[float]:
+        """CPU seconds of each."""
+        return [member.cpu_s for member in self._members]
+
+    def append(self, items: int, stored: Callable[[int], None], life: int) -> None:
+        """`stored(life)` when as many followers have the batch as make a majority with the leader."""
+        round_ = _Round(self._needed, stored, life)
+        half_s = self._values.etcd_member_delay_s / 2
+        for member in self._members:
+            call_in(self._kernel, half_s, self._received, member, round_, items)
+
+    def _received(self, member: Cores, round_: "_Round", items: int) -> None:
+        values = self._values
+        work_s = values.etcd_batch_s + values.etcd_request_item_s * items
+        member.use(work_s, self._write, member, round_, items)
+
+    def _write(self, member: Cores, round_: "_Round", items: int) -> None:
+        wait_s = fsync_s(self._values, items, self._residuals)
+        call_in(self._kernel, wait_s + self._values.etcd_member_delay_s / 2, self._answered, member, round_, items)
+
+    def _answered(self, member: Cores, round_: "_Round", items: int) -> None:
+        round_.answered()
+        values = self._values
+        member.use(values.etcd_apply_s + values.etcd_apply_item_s * items + values.etcd_after_s, _nothing)
+
+
+class _Round:
+    __slots__ = ("_life", "_missing", "_stored")
+
+    def __init__(self, needed: int, stored: Callable[[int], None], life: int) -> None:
+        self._missing = needed
+        self._stored = stored
+        self._life = life
+
+    def answered(self) -> None:
+        self._missing -= 1
+        if self._missing == 0:
+            self._stored(self._life)
+
+
+def _nothing() -> None:
+    """Applying on a follower has no effect that shows."""

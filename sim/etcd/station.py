@@ -1,0 +1,193 @@
+"""etcd as a service station around `core.kv.memory`, which gives the answers; here is how long they take.
+
+A write passes: a core (decode, check) -> the log, with group commit (`log`) -> the apply loop (`apply`) -> the answer.
+A read waits until what was committed before is applied, then takes a core. Watchers are told a little later
+(`watches`). Leases are looked at every half second; a restart begins every TTL anew.
+
+A kill answers every open request with `Unknown`. Of the batch in the log a random prefix has reached the disk, of what
+was committed everything: it is applied at the restart, before anything else. So both fates of an unknown write occur.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Callable
+
+from core.kv.memory import MemoryKv
+from core.kv.requests import EtcdRequest, Refused, Response, Unknown
+from core.machine.messages import Watch
+from sim.etcd import paths
+from sim.etcd.apply import ApplyLoop
+from sim.etcd.cores import Cores
+from sim.etcd.entry import Entry
+from sim.etcd.log import Log
+from sim.etcd.members import Followers
+from sim.etcd.sizes import answered, size, writes
+from sim.etcd.watches import Connection, Watches
+from sim.host import Host
+from sim.kernel import Kernel, call_in
+from sim.parameters import Refinement, Values
+from sim.streams import Stream
+
+Reply = Callable[[Response], None]
+LOG_LENGTH = 1_000_000
+"""Changes that watchers may lag behind; a real server with retention of a minute keeps as many at 10,000/s or so."""
+
+
+class EtcdStation:
+    """The server (or the leader of a cluster, and its followers). Times in seconds."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        host: Host,
+        values: Values,
+        residuals: Stream,
+        kills: Stream,
+        refinement: Refinement = "station",
+    ) -> None:
+        self.kernel = kernel
+        self.values = values
+        self.kv = MemoryKv(max_operations=values.max_operations, log_length=LOG_LENGTH, on_change=self._on_change)
+        self.up = True
+        self._kills = kills
+        self._cores = Cores(kernel, host, values)
+        self._coarse = refinement != "station"
+        self._followers: Followers | None = None
+        self._path = self._make_path(host, residuals, refinement)
+        self._watches = Watches(kernel, self._cores, values, self.kv)
+        self._life = 0
+        self._numbers = itertools.count(1)
+        self._open: dict[int, Reply] = {}
+        self._durable: deque[Entry] = deque()  # committed before a kill, applied at the restart
+        self._connections: dict[Connection, None] = {}
+        call_in(kernel, values.etcd_expiry_interval_s, self._expire)
+
+    def _make_path(self, host: Host, residuals: Stream, refinement: Refinement) -> paths.Path:
+        kernel, values = self.kernel, self.values
+        if refinement == "constant":
+            return paths.TimedPath(kernel, self._effect, paths.constant(values))
+        if refinement == "quantiles":
+            return paths.TimedPath(kernel, self._effect, paths.drawn(values, residuals))
+        if values.etcd_members > 1:
+            self._followers = Followers(kernel, host, values, residuals)
+        loop = ApplyLoop(kernel, self._cores, values, self._effect)
+        log = Log(kernel, self._cores, values, residuals, self._followers, loop.committed)
+        return paths.StationPath(self._cores, log, loop)
+
+    @property
+    def fsyncs(self) -> int:
+        """Batches that the log has written."""
+        return self._path.fsyncs
+
+    @property
+    def cpu_s(self) -> list[float]:
+        """CPU seconds of each member, the leader first."""
+        return [self._cores.cpu_s, *(self._followers.cpu_s if self._followers is not None else ())]
+
+    # --- what clients ask ---
+
+    def request(self, request: EtcdRequest, reply: Reply) -> None:
+        """A request has arrived. `reply` is called once when the answer leaves."""
+        if not self.up:
+            reply(Unknown("etcd is down"))
+            return
+        number = next(self._numbers)
+        self._open[number] = reply
+        items = size(request)
+        entry = Entry(number, request, items)
+        after = self._path.write if writes(request) else self._read
+        self._use_core(self.values.etcd_request_s + self.values.etcd_request_item_s * items, after, entry)
+
+    def _use_core(self, cost_s: float, done: Callable[..., object], *arguments: object) -> None:
+        """Coarse models know no processors: what they cost is in their times."""
+        if self._coarse:
+            done(*arguments)
+        else:
+            self._cores.use(cost_s, done, *arguments)
+
+    def _effect(self, entry: Entry) -> None:
+        """A write takes effect."""
+        self._answer(entry, self.kv.apply(entry.request, self.kernel.now))
+
+    def _answer(self, entry: Entry, answer: Response) -> None:
+        reply = self._open.pop(entry.number, None)
+        if reply is not None:
+            reply(answer)
+
+    def _read(self, entry: Entry) -> None:
+        def ready() -> None:
+            answer = self.kv.apply(entry.request, self.kernel.now)
+            found = 1 if isinstance(answer, Refused) else answered(answer)
+            cost_s = self.values.etcd_read_s + self.values.etcd_read_item_s * found
+            self._use_core(cost_s, self._answer, entry, answer)
+
+        self._path.read(ready)
+
+    def keep_alive(self, lease: int, reply: Callable[[float | None], None]) -> None:
+        """Renew a lease; the answer is its TTL, 0 where it is gone, None where etcd is down."""
+        if not self.up:
+            reply(None)
+            return
+        life = self._life
+
+        def renew() -> None:
+            reply(self.kv.keep_alive(lease, self.kernel.now) if life == self._life else None)
+
+        self._use_core(self.values.etcd_request_s, renew)
+
+    def _expire(self) -> None:
+        if self.up:
+            self.kv.expire(self.kernel.now)
+        call_in(self.kernel, self.values.etcd_expiry_interval_s, self._expire)
+
+    # --- connections and watches ---
+
+    def connect(self, connection: Connection) -> None:
+        """Tell this client when the connection breaks and comes back."""
+        self._connections[connection] = None
+
+    def disconnect(self, connection: Connection) -> None:
+        self._connections.pop(connection, None)
+        self._watches.close_all(connection)
+
+    def watch(self, connection: Connection, command: Watch) -> int | Refused | None:
+        """Open a watch; its number, Refused where the revision is compacted, None where etcd is down."""
+        return self._watches.open(connection, command) if self.up else None
+
+    def unwatch(self, watcher: int) -> None:
+        self._watches.close(watcher)
+
+    def _on_change(self, watcher: int) -> None:
+        self._watches.changed(watcher)
+
+    # --- faults ---
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if not self.up:
+            return
+        self.up = False
+        self._life += 1
+        self._cores.forget()
+        self._durable.extend(self._path.kill(self._kills.integer))
+        unanswered, self._open = self._open, {}
+        self._watches.kill()
+        for reply in unanswered.values():
+            reply(Unknown("etcd was killed"))
+        for connection in list(self._connections):
+            connection.broken()
+
+    def restart(self) -> None:
+        """Start again; it serves after `etcd_start_s`."""
+        if not self.up:
+            call_in(self.kernel, self.values.etcd_start_s, self._started, self._life)
+
+    def _started(self, life: int) -> None:
+        if life != self._life or self.up:
+            return
+        while self._durable:
+            self.kv.apply(self._durable.popleft().request, self.kernel.now)
+        self.kv.extend_leases(self.kernel.now)
+        self.up = True
+        for connection in list(self._connections):
+            connection.restored()
