@@ -80,7 +80,7 @@ def run_scenario(
             for name, world in entered.items():
                 tell = _teller(on_step, Step(name, repetition, done, total, "starting"))
                 directory = out / name / str(repetition)
-                figures[name].append(_repetition(one, repetition, world, load, directory, tell))
+                figures[name].append(run_repetition(one, repetition, world, load, directory, tell))
                 done += 1
                 on_step(Step(name, repetition, done, total, "done"))
     summaries = {str(name): metrics.summarise(values) for name, values in figures.items()}
@@ -95,9 +95,13 @@ def _teller(on_step: Callable[[Step], None], step: Step) -> Tell:
     return tell
 
 
-def _repetition(
+def run_repetition(
     one: Scenario, repetition: int, world: World, load: workload.Workload, directory: Path, tell: Tell
 ) -> metrics.Values:
+    """Run one repetition and write it to `directory`, whose parent is named after the world; returns its figures.
+
+    Raises ExperimentError, OSError.
+    """
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     measured = world.run(one, load, tell)
     tell("writing")

@@ -29,8 +29,21 @@ NO_PROFILE = "round figures, not calibrated"
 class SimulatedWorld:
     """Runs repetitions in simulated time. Holds nothing between them but the model's parameters."""
 
-    def __init__(self, _: Scenario, profile: Path | None = None, *, values: parameters.Values | None = None) -> None:
-        """Raises ExperimentError where the profile cannot be used. `values`: the parameters themselves, without one."""
+    def __init__(
+        self,
+        _: Scenario,
+        profile: Path | None = None,
+        *,
+        values: parameters.Values | None = None,
+        refinement: parameters.Refinement = "station",
+        replica: int = 0,
+    ) -> None:
+        """`values`: the parameters themselves, without a profile. `refinement`: how finely etcd is modelled.
+
+        `replica`: the same load through other randomness of the model's own. Raises ExperimentError where the profile
+        cannot be used.
+        """
+        self._refinement, self._replica = refinement, replica
         path = profile or parameters.REFERENCE
         self._values, self._about = parameters.Values(), {"profile": NO_PROFILE}
         if values is not None:
@@ -64,6 +77,7 @@ class SimulatedWorld:
         rows_of_trace, counts = join(workload, spools, after, result.start_s)
         facts = {
             "model": self._about,
+            "refinement": self._refinement,
             "disturbed": False,
             "unfinished": result.unfinished,
             "misplaced": after.misplaced,
@@ -87,16 +101,17 @@ class SimulatedWorld:
             worker=config.worker,
             client=config.client,
             faults=[Fault(fault.kind, fault.at_s, fault.target, fault.duration_s) for fault in one.faults],
-            seed=_seed(one.measure.seed, workload.repetition),
+            seed=_seed(one.measure.seed, workload.repetition, self._replica),
             values=msgspec.structs.replace(self._values, etcd_members=one.topology.etcd_members),
+            refinement=self._refinement,
             limit_s=last_s + PATIENCE_FACTOR * work_s + mended_s + PATIENCE_S,
             start_wall_at=BASE_MS / 1000,
         )
 
 
-def _seed(seed: int, repetition: int) -> int:
-    """The model's own randomness: another stream than the load's, another in each repetition."""
-    sequence = np.random.SeedSequence([seed, repetition, zlib.crc32(b"model")])
+def _seed(seed: int, repetition: int, replica: int) -> int:
+    """The model's own randomness: another stream than the load's, another in each repetition and replica."""
+    sequence = np.random.SeedSequence([seed, repetition, zlib.crc32(b"model"), *([replica] if replica else [])])
     return int(sequence.generate_state(1, np.uint64)[0])
 
 

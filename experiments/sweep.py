@@ -7,6 +7,7 @@ no files are read where it runs, and the results are the same, bit for bit, wher
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,6 +24,7 @@ from experiments.world import ExperimentError, Measured
 from sim import parameters
 
 T = TypeVar("T")
+J = TypeVar("J")
 Read: TypeAlias = Callable[[Scenario, Workload, Measured], T]
 """What is kept of a repetition; called where it ran, so that no trace has to travel. A function of a module."""
 
@@ -82,12 +84,23 @@ def gather(
     `on_done(done, total)` is called as results come in. Raises what a job raises (ExperimentError, ScenarioError); on
     that and on KeyboardInterrupt the jobs still under way are ended.
     """
+    return spread(partial(_run, read), [_portable(job) for job in jobs], n_jobs=n_jobs, on_done=on_done)
+
+
+def spread(
+    work: Callable[[J], T],
+    jobs: Sequence[J],
+    *,
+    n_jobs: int | None = ALL_CORES,
+    on_done: Callable[[int, int], None] = lambda _done, _total: None,
+) -> list[T]:
+    """`work` done on each job, in the order of the jobs: `gather` for any function of a module."""
     if not jobs:
         return []
     total = len(jobs)
     results: list[T] = []
     running: Generator[T, Any, None] = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(_run)(_portable(job), read) for job in jobs
+        delayed(work)(job) for job in jobs
     )
     try:
         for result in running:
@@ -100,7 +113,7 @@ def gather(
     return results
 
 
-def _run(job: Job, read: Read[T]) -> T:
+def _run(read: Read[T], job: Job) -> T:
     load = workload.draw(job.scenario, job.repetition) if job.load is None else job.load
     with SimulatedWorld(job.scenario, values=job.values) as world:
         return read(job.scenario, load, world.run(job.scenario, load, lambda _: None))
