@@ -1,0 +1,85 @@
+"""What planning keeps of a simulated repetition: its figures, and how near to its limit each resource came."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from experiments import metrics
+from experiments.run import figures_of
+from experiments.schema import Scenario
+from experiments.workload import Workload
+from experiments.world import Measured
+
+MIN_FOR_TREND = 30
+"""Tasks; with fewer a trend is chance."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One repetition. `cores`: cores used while tasks arrived, by kind (of the busiest one) and in all ('all').
+
+    `growth`: mean total latency of the last third of the tasks (by time due) over that of the middle third, less 1; a
+    system that keeps up stays near 0.
+    """
+
+    figures: dict[str, Any]
+    slots: float
+    cores: dict[str, float]
+    stages_s: dict[str, float]
+    growth: float
+    unfinished: int
+    log_share: float | None = None
+    """Share of the time during which etcd writes its log, where the model says so."""
+
+
+def read(one: Scenario, load: Workload, measured: Measured) -> Reading:
+    """For `experiments.sweep.gather`."""
+    final = measured.trace[measured.trace["final"]]
+    last_s = float(np.nan_to_num(load.intended_s).max())
+    first_s = min(one.measure.warmup_s, last_s / 2)
+    figures = figures_of(one, measured)
+    return Reading(
+        figures=figures,
+        slots=_busy(measured.trace, first_s, last_s) / (one.topology.workers * one.topology.slots),
+        cores=cores_used(measured.resources, first_s, last_s),
+        stages_s={name: value["mean"] or 0.0 for name, value in figures["latency_s"].items()},
+        growth=_growth(final[final["intended"] >= first_s]),
+        unfinished=int(measured.environment["unfinished"]),
+        log_share=measured.environment.get("etcd_log_share"),
+    )
+
+
+def _busy(trace: pd.DataFrame, first_s: float, last_s: float) -> float:
+    """Slots busy on average between two moments."""
+    started = np.clip(trace["started"].to_numpy(), first_s, last_s)
+    finished = np.clip(trace["finished"].to_numpy(), first_s, last_s)
+    return float(np.nansum(finished - started)) / max(last_s - first_s, 1e-9)
+
+
+def cores_used(samples: pd.DataFrame, first_s: float, last_s: float) -> dict[str, float]:
+    """Cores used between two moments: by the busiest component of each kind, and by all together."""
+    span_s = max(last_s - first_s, 1e-9)
+    used: dict[str, float] = {}
+    total = 0.0
+    for name, rows in samples.groupby("component", sort=True):
+        low, high = np.interp([first_s, last_s], rows["time_s"], rows["cpu_s"])
+        share = float(high - low) / span_s
+        kind = str(name).partition("-")[0]
+        used[kind] = max(used.get(kind, 0.0), share)
+        total += share
+    return {**used, "all": total}
+
+
+def _growth(final: pd.DataFrame) -> float:
+    if len(final) < MIN_FOR_TREND:
+        return 0.0
+    ordered = final.sort_values("intended", kind="stable")
+    total = (ordered["observed"] - ordered["intended"]).to_numpy()
+    middle, last = np.nanmean(total[len(total) // 3 : 2 * len(total) // 3]), np.nanmean(total[2 * len(total) // 3 :])
+    return float(last / middle - 1.0) if middle > 0 else 0.0
+
+
+def summary(readings: list[Reading]) -> metrics.Values:
+    """Figures over repetitions, with intervals."""
+    return metrics.summarise([reading.figures for reading in readings])
