@@ -181,8 +181,12 @@ def curves(
 
 
 def main() -> None:
-    app()
+    from experiments import cli  # noqa: PLC0415, PLW0406 - with `python -m` this module is another one, without them
 
+    cli.app()
+
+
+from experiments import cli_model, cli_plan  # noqa: E402, F401 - their commands
 
 if __name__ == "__main__":
     main()

@@ -1,0 +1,107 @@
+"""Commands about the model itself: `tandem-bench validate`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.cli import PROGRAM, ProfileOption, SeedOption, app
+
+if TYPE_CHECKING:
+    from sim.parameters import Refinement
+
+OUT = Path("reports/latest/validation")
+
+
+class RefinementName(StrEnum):
+    """As `sim.parameters.Refinement`, which is slow to import."""
+
+    CONSTANT = "constant"
+    QUANTILES = "quantiles"
+    STATION = "station"
+
+    @property
+    def refinement(self) -> "Refinement":
+        return self.value
+
+
+DEFAULT = (RefinementName.STATION,)
+
+
+@app.command(
+    epilog="Examples: `tandem-bench validate --quick`, `tandem-bench validate --scenario idle --scenario burst-none`, "
+    "`tandem-bench validate --sim-only --runs reports/latest/validation` (the model has changed)"
+)
+def validate(
+    *,
+    out: Annotated[
+        Path,
+        typer.Option(help="Where runs, figures and the page go. Repetitions that are finished there are not repeated."),
+    ] = OUT,
+    scenario: Annotated[
+        list[str] | None,
+        typer.Option("--scenario", metavar="NAME", help="Only this one; may be given again. Default: all of a group."),
+    ] = None,
+    stress: Annotated[bool, typer.Option("--stress", help="The scenarios that are meant to break the model.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Shorter loads, 3 real and 10 simulated repetitions: 5 minutes, not 25.")
+    ] = False,
+    real: Annotated[int | None, typer.Option(min=1, help="Real repetitions. Default: 10, or 5 for long loads.")] = None,
+    simulated: Annotated[
+        int | None, typer.Option(min=1, help="Simulated repetitions at least: each load equally often. Default: 30.")
+    ] = None,
+    profile: ProfileOption = None,
+    refinement: Annotated[
+        list[RefinementName] | None,
+        typer.Option(
+            "--refinement",
+            help="How finely etcd is modelled; given again, a table shows what each buys. Default: station.",
+        ),
+    ] = None,
+    seed: SeedOption = None,
+    sim_only: Annotated[
+        bool, typer.Option("--sim-only", help="Only simulate, and compare with the real runs of --runs.")
+    ] = False,
+    runs: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="With --sim-only: the --out of an earlier validation. Default: --out."),
+    ] = None,
+    record: Annotated[
+        str | None,
+        typer.Option(metavar="REASON", help="Make the errors the new bands, and the scenarios the validated region."),
+    ] = None,
+) -> None:
+    """Compare the model with the real system on scenarios that its calibration never saw.
+
+    Shows signed errors with intervals beside what the real system differs from itself, and where the model may be
+    believed. Ends with 1 where an error has left its recorded band, and says which. Ctrl-C keeps what is finished: the
+    same command goes on from there. A quiet machine is wanted.
+    """
+    from experiments.console import USAGE_ERROR, clear_errors, fail, say_where  # noqa: PLC0415
+
+    if runs is not None and not sim_only:
+        fail(PROGRAM, "--runs goes with --sim-only: real runs are made in --out", USAGE_ERROR)
+    if record is not None and not record.strip():
+        fail(PROGRAM, "--record needs a reason: why these errors are right now", USAGE_ERROR)
+    with clear_errors(PROGRAM):
+        from experiments.scenario import ScenarioError  # noqa: PLC0415
+        from experiments.validation import command, page  # noqa: PLC0415
+        from experiments.validation.catalogue import cases  # noqa: PLC0415
+        from experiments.validation.engine import Plan  # noqa: PLC0415
+
+        chosen = cases(scenario or (), stress=stress, quick=quick, real=real, simulated=simulated, seed=seed)
+        names: tuple[Refinement, ...] = tuple(dict.fromkeys(one.refinement for one in refinement or [*DEFAULT]))
+        plan = Plan(chosen, out, profile, names, (runs or out) if sim_only else None)
+        try:
+            findings = command.validate(plan, quick=quick, reason=record)
+        except ValueError as error:
+            raise ScenarioError(str(error)) from error
+        page.build(out)
+        failures, sentence = command.told(findings)
+        for line in failures:
+            print(line)
+        print(sentence)
+        say_where(out / page.PAGE)
+        if failures:
+            raise typer.Exit(1)
