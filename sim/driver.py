@@ -8,9 +8,10 @@ cost of a + b n. So shared code takes time, is charged for exactly what it did, 
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-from core.kv.requests import EtcdRequest, Pause, Response, Resumed
+from core.kv.requests import Pause, Request, Response, Resumed
 from core.machine import messages as m
 from core.machine.api import Machine
 from core.machine.messages import Failed, Finished, Message, Now, Registered, Report, Result, Started, Stop, Timer
@@ -46,16 +47,16 @@ class Watchers(NamedTuple):
 class _Step:
     """A procedure that waits for an answer, which then stands in `answer`."""
 
-    __slots__ = ("answer", "procedure", "take")
+    __slots__ = ("_put", "answer", "procedure")
 
-    def __init__(self, procedure: Procedure, take: Callable[["_Step"], None]) -> None:
+    def __init__(self, procedure: Procedure, put: Callable[[object], None]) -> None:
         self.procedure = procedure
         self.answer: Response | None = None
-        self.take = take
+        self._put = put
 
     def reply(self, answer: Response) -> None:
         self.answer = answer
-        self.take(self)
+        self._put(self)
 
 
 class Driver:
@@ -80,12 +81,13 @@ class Driver:
         self.machine = machine
         self._process = process
         self._values = values
-        self._costs = costs
+        self._event_s, self._item_s = costs
         self._effects = effects
         self._watchers = watchers
         self._wall_base = wall_base
         self._ended: Callable[[int], None] | None = ended
         self._link: Link | None = None
+        self._performers: dict[type[Message], Callable[[Any], object]] = {}  # all but calls to etcd
         self._inbox: deque[object] = deque()
         self._begun: deque[_Step] = deque()  # calls of the last commands: they go first
         self._results: list[Result] = []
@@ -95,10 +97,22 @@ class Driver:
         self._mono = 0.0
         self._open = 0
         self._exit: int | None = None
-        self._after: tuple[Callable[..., object], tuple[Any, ...]] = (self._continue, ())
+        self._commands: Sequence[Message] = ()  # of the event that is being handled
+        self._request: Request | None = None  # of the procedure that is being advanced; None: it has returned
+        self._returned: Message | None = None
+        self._advancing: _Step  # whose procedure that is
 
     def start(self, link: Link) -> None:
         self._link = link
+        watchers = self._watchers
+        self._performers = {
+            m.Trace: watchers.trace or _ignored,
+            Report: self._report,
+            m.Watch: link.watch,
+            m.Unwatch: lambda command: link.unwatch(command.name),
+            Stop: self._stop,
+            **self._effects,
+        }
         self._step(Started())
 
     def put(self, item: object) -> None:
@@ -113,24 +127,31 @@ class Driver:
     def _continue(self) -> None:
         """Begin the next job, or sleep."""
         if self._begun:
-            self._process.execute(self._advance, self._perform_next, self._begun.popleft())
+            step = self._begun.popleft()
+            self._process.execute(self._advance, self._advanced, step)
             return
-        while self._inbox and self._taken < DRAIN_BATCH:
-            item = self._inbox.popleft()
+        inbox = self._inbox
+        while inbox and self._taken < DRAIN_BATCH:
+            item = inbox.popleft()
             self._taken += 1
-            if isinstance(item, Result):
-                self._results.append(item)
-            elif isinstance(item, _Step):
-                self._process.execute(self._advance, self._perform_next, item)
+            kind = type(item)
+            if kind is Result:
+                self._results.append(item)  # type: ignore[arg-type]
+            elif kind is _Step:
+                self._process.execute(self._advance, self._advanced, item)
                 return
-            elif self._exit is None and isinstance(item, Message):
-                self._step(item)
+            elif self._exit is None:
+                self._process.execute(self._handle, self._perform, item, 0.0)
                 return
         self._taken = 0
         if self._results:
             results, self._results = self._results, []
             self._step(Finished(tuple(results)))
             return
+        self._rest()
+
+    def _rest(self) -> None:
+        """Nothing is there: the machine's deadline, or sleep."""
         if self._exit is not None and self._open == 0:
             self._end()
             return
@@ -163,57 +184,48 @@ class Driver:
     # --- the machine ---
 
     def _step(self, event: Message, not_before: float = 0.0) -> None:
-        self._process.execute(self._handle, self._perform_next, event, not_before)
+        self._process.execute(self._handle, self._perform, event, not_before)
 
     def _handle(self, event: Message, not_before: float) -> float:
         if self._exit is not None:
-            self._after = (self._continue, ())
+            self._commands = ()
             return 0.0
-        self._mono = max(self._mono, self._kernel.now, not_before)
-        now = Now(self._mono, self._wall_base + self._mono)
-        commands = self.machine.handle(event, now)
+        mono = max(self._mono, self._kernel.now, not_before)
+        self._mono = mono
+        now = Now(mono, self._wall_base + mono)
+        self._commands = commands = self.machine.handle(event, now)
         watchers = self._watchers
         if watchers.step is not None:
             watchers.step(event, now, commands)
         if watchers.check is not None:
             watchers.check(self.machine)
-        self._after = (self._perform, (commands,))
-        items = items_of(event) + sum(map(items_of, commands))
-        return self._costs.event_s + self._costs.item_s * items
-
-    def _perform_next(self) -> None:
-        function, arguments = self._after
-        function(*arguments)
-
-    def _perform(self, commands: Sequence[Message]) -> None:
-        link, watchers = self._link, self._watchers
-        assert link is not None
+        items = items_of(event)
         for command in commands:
-            match command:
-                case m.Trace():
-                    if watchers.trace is not None:
-                        watchers.trace(command)
-                case Report(level, text):
-                    if watchers.report is not None:
-                        watchers.report(level, text)
-                case m.Watch():
-                    link.watch(command)
-                case m.Unwatch(name):
-                    link.unwatch(name)
-                case Stop(code):
-                    self._exit = code
-                    call_in(self._kernel, LAST_WORDS_S, self._end)
-                case _:
-                    self._call(command, link)
+            items += items_of(command)
+        return self._event_s + self._item_s * items
+
+    def _perform(self) -> None:
+        performers = self._performers
+        for command in self._commands:
+            performer = performers.get(type(command))
+            if performer is None:
+                self._call(command)
+            else:
+                performer(command)
         self._continue()
 
-    def _call(self, command: Message, link: Link) -> None:
-        effect = self._effects.get(type(command))
-        if effect is not None:
-            effect(command)
-            return
-        if isinstance(command, m.Unregister):
-            link.let_go(command.lease)
+    def _report(self, command: Report) -> None:
+        if self._watchers.report is not None:
+            self._watchers.report(command.level, command.text)
+
+    def _stop(self, command: Stop) -> None:
+        self._exit = command.code
+        call_in(self._kernel, LAST_WORDS_S, self._end)
+
+    def _call(self, command: Message) -> None:
+        if type(command) is m.Unregister:
+            assert self._link is not None
+            self._link.let_go(command.lease)
         procedure = table.start(command)
         assert procedure is not None, f"nobody carries out {type(command).__name__}"
         self._open += 1
@@ -223,40 +235,43 @@ class Driver:
 
     def _advance(self, step: _Step) -> float:
         """Send the answer (None at the start) into the procedure. The cost: to decode it, to build the next request."""
-        values = self._values
+        values, answer = self._values, step.answer
         cost_s = 0.0
-        if step.answer is not None and not isinstance(step.answer, Resumed):
-            cost_s = values.reply_s + values.reply_item_s * answered(step.answer)
+        if answer is not None and type(answer) is not Resumed:
+            cost_s = values.reply_s + values.reply_item_s * answered(answer)
+        self._advancing = step
         try:
-            request = step.procedure.send(step.answer)  # type: ignore[arg-type]
+            self._request = request = step.procedure.send(answer)  # type: ignore[arg-type]
         except StopIteration as stop:
             self._open -= 1
-            self._after = (self._answered, (stop.value,))
+            self._request, self._returned = None, stop.value
             return cost_s
         if isinstance(request, Pause):
-            self._after = (self._pause, (step, request.seconds))
             return cost_s
-        self._after = (self._send, (step, request))
         return cost_s + values.send_s + values.send_item_s * size(request)
 
-    def _pause(self, step: _Step, seconds: float) -> None:
-        call_in(self._kernel, seconds, step.reply, Resumed())
-        self._continue()
-
-    def _send(self, step: _Step, request: EtcdRequest) -> None:
-        assert self._link is not None
-        self._link.send(request, step.reply)
+    def _advanced(self) -> None:
+        """The CPU time for it has been used: now it takes effect."""
+        request, step = self._request, self._advancing
+        if request is None:
+            self._answered(self._returned)
+            return
+        if isinstance(request, Pause):
+            call_in(self._kernel, request.seconds, step.reply, Resumed())
+        else:
+            assert self._link is not None
+            self._link.send(request, step.reply)
         self._continue()
 
     def _answered(self, event: Message | None) -> None:
-        assert self._link is not None
-        if isinstance(event, Registered):
+        if type(event) is Registered:
+            assert self._link is not None
             self._link.keep_alive(event.lease, event.ttl_s)
             effect = self._effects.get(Registered)
             if effect is not None:
                 effect(event)
-        if isinstance(event, Failed) and self._watchers.report is not None:
-            self._watchers.report("error", f"{event.call}: {event.detail}")
+        elif type(event) is Failed:
+            self._report(Report("error", f"{event.call}: {event.detail}"))
         if event is None:
             self._continue()
         else:
@@ -268,30 +283,39 @@ class Driver:
             ended(self._exit or 0)
 
 
-_BATCH_FIELDS = (
-    "changes",
-    "results",
-    "items",
-    "endings",
-    "specs",
-    "jobs",
-    "kvs",
-    "ids",
-    "outcomes",
-    "runs",
-    "assigned",
-    "committed",
-    "accepted",
-    "keys",
-    "ready",
+def _ignored(command: Message) -> None:
+    """What nobody wants to know."""
+
+
+_BATCH_FIELDS = frozenset(
+    {
+        "changes",
+        "results",
+        "items",
+        "endings",
+        "specs",
+        "jobs",
+        "kvs",
+        "ids",
+        "outcomes",
+        "runs",
+        "assigned",
+        "committed",
+        "accepted",
+        "keys",
+        "ready",
+    }
 )
-_FIELDS: dict[type[Message], tuple[str, ...]] = {}
+_FIELDS: dict[type[Message], tuple[Callable[[Message], Sequence[object]], ...]] = {}
 
 
 def items_of(message: Message) -> int:
     """The size of the batch that a message carries; what goes into a trace costs the machine next to nothing."""
-    kind = type(message)
-    names = _FIELDS.get(kind)
-    if names is None:
-        names = _FIELDS[kind] = tuple(name for name in _BATCH_FIELDS if name in kind.__struct_fields__)
-    return sum(len(getattr(message, name)) for name in names)
+    fields = _FIELDS.get(type(message))
+    if fields is None:
+        kind = type(message)
+        fields = _FIELDS[kind] = tuple(attrgetter(name) for name in kind.__struct_fields__ if name in _BATCH_FIELDS)
+    items = 0
+    for field in fields:
+        items += len(field(message))
+    return items

@@ -24,16 +24,18 @@ KEEPALIVE_RETRY_S = 0.1
 
 
 class _Open:
-    __slots__ = ("done", "reply")
+    """A request under way."""
 
-    def __init__(self, reply: Callable[[Response], None]) -> None:
+    __slots__ = ("_link", "done", "reply")
+
+    def __init__(self, link: "Link", reply: Callable[[Response], None]) -> None:
+        self._link = link
         self.reply = reply
         self.done = False
 
-    def answer(self, response: Response) -> None:
-        if not self.done:
-            self.done = True
-            self.reply(response)
+    def answered(self, response: Response) -> None:
+        """The answer leaves the station."""
+        self._link.answers.send(self._link.returned, self, response)
 
 
 class Link:
@@ -55,11 +57,12 @@ class Link:
         self._post = post
         delay_s, jitter_s = values.network_delay_s, values.network_jitter_s
         self._to_etcd = Line(kernel, delay_s, jitter_s, stream)
-        self._answers = Line(kernel, delay_s, jitter_s, stream)
+        self.answers = Line(kernel, delay_s, jitter_s, stream)
         self._changes = Line(kernel, delay_s, jitter_s, stream)
         self._stream = stream
         self._open: dict[_Open, None] = {}
         self._watches: dict[str, Watch] = {}
+        self._next: dict[str, int] = {}  # name of a watch -> the revision that it goes on from after a break
         self._watchers: dict[str, int] = {}
         self._leases: dict[int, float] = {}
         self._closed = False
@@ -70,7 +73,7 @@ class Link:
 
     def send(self, request: EtcdRequest, reply: Callable[[Response], None]) -> None:
         """`reply` is called once, unless the component dies before."""
-        one = _Open(reply)
+        one = _Open(self, reply)
         self._open[one] = None
         if self._cut:
             call_in(self._kernel, self._values.request_timeout_s, self._answer, one, Unknown("deadline exceeded"))
@@ -79,22 +82,25 @@ class Link:
 
     def _arrive(self, request: EtcdRequest, one: _Open) -> None:
         if not self._cut:
-            self._station.request(request, lambda response: self._answers.send(self._returned, one, response))
+            self._station.request(request, one.answered)
 
-    def _returned(self, one: _Open, response: Response) -> None:
+    def returned(self, one: _Open, response: Response) -> None:
+        """The answer has arrived."""
         if not self._cut:
             self._answer(one, response)
 
     def _answer(self, one: _Open, response: Response) -> None:
         self._open.pop(one, None)
-        if not self._closed:
-            one.answer(response)
+        if not self._closed and not one.done:
+            one.done = True
+            one.reply(response)
 
     # --- watches ---
 
     def watch(self, command: Watch) -> None:
         self.unwatch(command.name)
         self._watches[command.name] = command
+        self._next[command.name] = command.revision
         if not self._cut:
             self._to_etcd.send(self._open_watch, command)
 
@@ -127,8 +133,9 @@ class Link:
     def _received(self, name: str, watcher: int, changes: tuple[Change, ...], revision: int) -> None:
         if self._closed or self._cut or self._watchers.get(name) != watcher:
             return  # of an earlier connection: they come again, from the revision that was reached
-        self._watches[name] = msgspec.structs.replace(self._watches[name], revision=revision + 1)
-        cost_s = self._values.watch_s + self._values.watch_item_s * len(changes)
+        self._next[name] = revision + 1
+        values = self._values
+        cost_s = values.watch_s + values.watch_item_s * len(changes)
         self._process.run(cost_s, self._post, Changes(name, changes, revision))
 
     def broken(self) -> None:
@@ -141,8 +148,9 @@ class Link:
 
     def _resume(self) -> None:
         if not self._closed and not self._cut:
-            for command in self._watches.values():
-                self._to_etcd.send(self._open_watch, command)
+            for name, command in self._watches.items():
+                self._watches[name] = again = msgspec.structs.replace(command, revision=self._next[name])
+                self._to_etcd.send(self._open_watch, again)
 
     # --- leases ---
 
@@ -160,7 +168,7 @@ class Link:
             self._process.run(self._values.send_s, self._ask, lease)
 
     def _ask(self, lease: int) -> None:
-        one = _Open(lambda _: None)
+        one = _Open(self, lambda _: None)
         sent = self._kernel.now
         ttl_s = self._leases.get(lease)
         if ttl_s is None or self._closed:
@@ -178,7 +186,7 @@ class Link:
 
         if not self._cut:
             self._to_etcd.send(
-                self._station.keep_alive, lease, lambda answered_s: self._answers.send(returned, answered_s)
+                self._station.keep_alive, lease, lambda answered_s: self.answers.send(returned, answered_s)
             )
         call_in(self._kernel, min(self._values.request_timeout_s, ttl_s / RENEWALS_PER_TTL), late)
 

@@ -20,7 +20,10 @@ class Line:
         self._free_at = 0.0
 
     def send(self, deliver: Callable[..., object], *arguments: Any) -> None:
-        now = self._kernel.now
-        delay_s = self._delay_s + (self._jitter_s * self._stream.random() if self._jitter_s else 0.0)
-        self._free_at = max(self._free_at, now + delay_s)
-        call_in(self._kernel, self._free_at - now, deliver, *arguments)
+        kernel = self._kernel
+        now = kernel.now
+        arrives = now + self._delay_s
+        if self._jitter_s:
+            arrives = now + (self._delay_s + self._jitter_s * self._stream.random())
+        self._free_at = max(self._free_at, arrives)
+        call_in(kernel, self._free_at - now, deliver, *arguments)

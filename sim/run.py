@@ -1,7 +1,5 @@
 """One simulated repetition, from the start of the processes to the last of them draining."""
 
-from simpy import Environment
-
 from sim import faults
 from sim.client import NAME, LoadGenerator
 from sim.component import Component, Surroundings
@@ -14,24 +12,12 @@ DRAIN_S = 10.0
 """At the end everybody drains, so that last acknowledgements are seen; nobody needs this long without a fault."""
 
 
-class CountingKernel(Environment):
-    """SimPy's environment, counting events."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.events = 0
-
-    def step(self) -> None:
-        self.events += 1
-        super().step()
-
-
 def simulate(config: SimConfig) -> SimResult:
     """Run one repetition. The same config gives the same result, byte for byte, in every process.
 
     Raises ValueError for a fault whose target does not exist.
     """
-    kernel = CountingKernel()
+    kernel = Kernel()
     around = Surroundings(kernel, config)
     components = _components(around, config)
     for component in components.values():

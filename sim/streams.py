@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_BLOCK = 4096
+_FIRST_BLOCK, _LARGEST_BLOCK = 16, 4096
+"""A thousand workers each have streams of which they use a few numbers; others use millions."""
 
 
 class Stream:
@@ -23,11 +24,13 @@ class Stream:
         self._at = 0
 
     def random(self) -> float:
-        if self._at == len(self._block):
-            self._block = self._generator.random(_BLOCK).tolist()
-            self._at = 0
-        self._at += 1
-        return self._block[self._at - 1]
+        at = self._at
+        if at == len(self._block):
+            size = min(_LARGEST_BLOCK, max(_FIRST_BLOCK, 4 * at))
+            self._block = self._generator.random(size).tolist()
+            at = 0
+        self._at = at + 1
+        return self._block[at]
 
     def quantile(self, quantiles: Sequence[float]) -> float:
         """A number from a distribution given by its equally spaced quantiles (minimum first, maximum last)."""

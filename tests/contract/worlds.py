@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Protocol
 
 from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
-from simpy import Environment
 
 from core.etcd.lease import KeepAlive
 from core.etcd.store import EtcdStore
@@ -17,6 +16,7 @@ from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Wat
 from core.model import Marker, TaskSpec
 from sim.etcd.station import EtcdStation
 from sim.host import Host, Process
+from sim.kernel import Kernel
 from sim.link import Link
 from sim.parameters import Values
 from sim.streams import Stream
@@ -104,7 +104,7 @@ class StationWorld:
     def __init__(self) -> None:
         values = Values()
         self.max_operations = values.max_operations
-        self.kernel = Environment()
+        self.kernel = Kernel()
         host = Host(self.kernel, 2)
         self.station = EtcdStation(self.kernel, host, values, Stream(1, "fsync"), Stream(1, "kill"))
         self._changes: dict[str, list[Change]] = {}

@@ -1,7 +1,6 @@
 """The etcd station: group commit, faults with both fates of an unknown write, and connections that come back."""
 
 import msgspec
-from simpy import Environment
 
 from core.kv.requests import Found, Get, Grant, Granted, Put, Response, Txn, TxnDone, Unknown, absent
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch
@@ -10,7 +9,7 @@ from sim.config import Fault
 from sim.etcd.station import EtcdStation
 from sim.faults import plan
 from sim.host import Host, Process
-from sim.kernel import call_in
+from sim.kernel import Kernel, call_in
 from sim.link import Link
 from sim.parameters import Values
 from sim.streams import Stream
@@ -25,7 +24,7 @@ def put(number: int) -> Txn:
 
 class Rig:
     def __init__(self, values: Values = VALUES, seed: int = 1) -> None:
-        self.kernel = Environment()
+        self.kernel = Kernel()
         self.host = Host(self.kernel, 2)
         self.station = EtcdStation(self.kernel, self.host, values, Stream(seed, "fsync"), Stream(seed, "kill"))
         self.process = Process(self.host, "one", values)

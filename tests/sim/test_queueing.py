@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 import pytest
-from simpy import Environment
 
 from core.kv.requests import Put, Txn
 from core.model import SchedulerRecord
@@ -15,7 +14,7 @@ from core.settings import SchedulerSettings, WorkerSettings
 from sim.config import SimConfig
 from sim.etcd.station import EtcdStation
 from sim.host import Host, Process
-from sim.kernel import call_in
+from sim.kernel import Kernel, call_in
 from sim.parameters import Values
 from sim.run import simulate
 from sim.streams import Stream
@@ -38,7 +37,7 @@ def mm_wait_s(servers: int, rate_per_s: float, mean_s: float) -> float:
 
 def processor_waits(seed: int, servers: int, rate_per_s: float, costs: list[float]) -> list[float]:
     """Waits of jobs for a host's cores (each job a process of its own) or, with one server, for one process."""
-    kernel = Environment()
+    kernel = Kernel()
     host = Host(kernel, servers)
     single = Process(host, "single", FREE)
     waits: list[float] = []
@@ -108,7 +107,7 @@ def test_whole_system_without_overhead_is_its_slots(workers: int, slots: int, co
 
 
 def test_littles_law_holds_exactly_at_the_etcd_station() -> None:
-    kernel = Environment()
+    kernel = Kernel()
     station = EtcdStation(kernel, Host(kernel, 2), Values(), Stream(1, "fsync"), Stream(1, "kill"))
     sojourn_s: list[float] = []
     area = 0.0
