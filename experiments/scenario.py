@@ -7,7 +7,7 @@ changes, laid out like the file itself (`[quick.workload]`, `count = 60`): table
 import difflib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -74,6 +74,28 @@ def load(path_or_name: str | Path, *, quick: bool = False) -> Scenario:
     full = _convert(path, raw)
     short = _convert(path, _merge(raw, overrides), note=" (with [quick] applied)")
     return short if quick else full
+
+
+def with_changes(path: Path, changes: Mapping[str, Any]) -> Scenario:
+    """A scenario file with some keys set: `{"topology.workers": 5, "settings.worker.max_batch": 1}`.
+
+    What is set is checked like the file itself. Raises ScenarioError, one sentence naming the key.
+    """
+    load(path)
+    raw = msgspec.toml.decode(path.read_bytes())
+    raw.pop("quick", None)
+    for key, value in changes.items():
+        node: Any = raw
+        *tables, last = key.split(".")
+        for table in tables:
+            node = node.setdefault(table, {})
+            if not isinstance(node, dict):
+                raise ScenarioError(f"{key}: '{table}' is no table")
+        node[last] = value
+    try:
+        return _convert(path, raw)
+    except ScenarioError as error:
+        raise ScenarioError(str(error).removeprefix(f"{path}: ")) from error
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -35,13 +35,15 @@ ALL_CORES = -1
 class Job:
     """One repetition of a scenario. `values`: the model's parameters; None: those that come with Tandem.
 
-    `load`: the tasks; None: they are drawn from the scenario and the repetition.
+    `load`: the tasks; None: they are drawn from the scenario and the repetition. `replica`: the same tasks, through
+    other randomness of the model's own.
     """
 
     scenario: Scenario
     repetition: int = 0
     load: Workload | None = None
     values: parameters.Values | None = None
+    replica: int = 0
 
 
 def jobs_of(one: Scenario, repetitions: int, values: parameters.Values | None = None) -> list[Job]:
@@ -115,7 +117,7 @@ def spread(
 
 def _run(read: Read[T], job: Job) -> T:
     load = workload.draw(job.scenario, job.repetition) if job.load is None else job.load
-    with SimulatedWorld(job.scenario, values=job.values) as world:
+    with SimulatedWorld(job.scenario, values=job.values, replica=job.replica) as world:
         return read(job.scenario, load, world.run(job.scenario, load, lambda _: None))
 
 

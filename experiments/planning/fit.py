@@ -2,8 +2,8 @@
 
 Arrivals are Poisson when two tests find nothing against it: that the gaps are exponential (Anderson-Darling), and that
 the moments are spread evenly over the run (Kolmogorov-Smirnov; this sees a rate that changes). Otherwise the recorded
-moments are replayed. Service times: the best of a few distributions where its fit passes such a test, otherwise they are
-drawn from those recorded.
+moments are replayed. Service times: the best of a few distributions where its fit passes such a test, otherwise they
+are drawn from those recorded.
 """
 
 import math

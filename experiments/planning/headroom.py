@@ -9,16 +9,16 @@ MAX_LOAD = 16.0
 """Beyond that the question is another one."""
 PRECISION = 0.02
 RESOURCES = {
-    "slots": "the slots",
-    "host": "the processors of the host",
-    "etcd": "etcd: the writing of its log",
+    "slots": "slots",
+    "host": "processors of the host",
     "scheduler": "a scheduler process (one core at most)",
     "worker": "a worker process (one core at most)",
     "client": "the client process (one core at most)",
 }
-FULL = 0.9
-"""Of a processor, a process or the log; queues in front of it are long then. Slots are judged alike."""
-STAGES_OF_ETCD = ("enqueue", "assign", "commit")
+ETCD = "etcd (round trips through its log)"
+FULL = 0.7
+"""Of a processor or a process: from here on queues in front of it count."""
+ETCD_STAGES = ("enqueue", "assign", "commit")
 NOT_FOR_GROWTH = ("total", "overhead", "dispatch", "execution")
 
 
@@ -41,11 +41,16 @@ class Headroom:
 def find(evaluate: Evaluator, topology: Topology) -> Headroom:
     """Bisect on the load. Raises OutOfBudget."""
     base = evaluate(topology)
-    low, high, missed = 1.0, 1.0, None
-    while missed is None and high < MAX_LOAD:
-        high = min(high * 1.5, MAX_LOAD)
+    low, high, missed = 1.0, _first_guess(evaluate, topology), None
+    while True:
         tried = evaluate(topology, high)
-        low, missed = (high, None) if tried.met else (low, tried)
+        if not tried.met:
+            missed = tried
+            break
+        low = high
+        if high >= MAX_LOAD:
+            break
+        high = min(high * 1.5, MAX_LOAD)
     while missed is not None and high / low > 1 + PRECISION:
         middle = round((low * high) ** 0.5, 4)
         tried = evaluate(topology, middle)
@@ -59,15 +64,23 @@ def find(evaluate: Evaluator, topology: Topology) -> Headroom:
     return Headroom(low, missed, breaks, share, grew, by_s)
 
 
+def _first_guess(evaluate: Evaluator, topology: Topology) -> float:
+    """Where the slots are all busy, or half as much again."""
+    offered = evaluate.question.offered
+    bound = topology.workers * topology.slots / offered if offered > 0 else MAX_LOAD
+    return round(min(max(bound, 1 + PRECISION), 1.5), 4)
+
+
 def fullest(evaluation: Evaluation, grew: str) -> tuple[str, float | None]:
     """The resource nearest to its limit, in words, and how full it is.
 
-    Where none is near its limit and a stage grew that waits for etcd's log, it is that.
+    Where a stage grew most that waits for etcd, and no processor or process is near its limit, it is etcd.
     """
-    name, share = max(evaluation.shares.items(), key=lambda item: item[1])
-    if share < FULL / 2 and grew in STAGES_OF_ETCD and "etcd" not in evaluation.shares:
-        return RESOURCES["etcd"], None
-    return RESOURCES[name], share
+    shares = evaluation.shares
+    name = max(shares, key=lambda one: shares[one])
+    if grew in ETCD_STAGES and max(share for one, share in shares.items() if one != "slots") < FULL:
+        return ETCD, None
+    return RESOURCES[name], shares[name]
 
 
 def most_grown(base: Evaluation, last: Evaluation) -> tuple[str, float]:

@@ -36,8 +36,8 @@ Survive: TypeAlias = Literal["worker", "host", "scheduler"]
 """What is killed once, in the middle: a worker process (its nanny starts it again), a worker with its nanny (it stays
 away), a scheduler (it stays away)."""
 
-MIN_TASKS, MAX_TASKS = 5_000, 20_000
-"""5,000: fifty tasks lie above the p99. 20,000: a second or two of computing for each repetition."""
+MIN_TASKS, MAX_TASKS = 3_000, 20_000
+"""3,000: thirty tasks of a repetition lie above its p99. 20,000: several seconds of computing for each repetition."""
 MIN_BOUNDS = 30.0
 """Tasks arrive for at least so many times the longest latency asked for: a backlog that grows by a thirtieth of real
 time would show."""

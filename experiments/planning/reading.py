@@ -1,10 +1,12 @@
 """What planning keeps of a simulated repetition: its figures, and how near to its limit each resource came."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from experiments import metrics
 from experiments.run import figures_of
@@ -29,8 +31,6 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     stages_s: dict[str, float]
     growth: float
     unfinished: int
-    log_share: float | None = None
-    """Share of the time during which etcd writes its log, where the model says so."""
 
 
 def read(one: Scenario, load: Workload, measured: Measured) -> Reading:
@@ -46,7 +46,6 @@ def read(one: Scenario, load: Workload, measured: Measured) -> Reading:
         stages_s={name: value["mean"] or 0.0 for name, value in figures["latency_s"].items()},
         growth=_growth(final[final["intended"] >= first_s]),
         unfinished=int(measured.environment["unfinished"]),
-        log_share=measured.environment.get("etcd_log_share"),
     )
 
 
@@ -83,3 +82,16 @@ def _growth(final: pd.DataFrame) -> float:
 def summary(readings: list[Reading]) -> metrics.Values:
     """Figures over repetitions, with intervals."""
     return metrics.summarise([reading.figures for reading in readings])
+
+
+def interval(values: Sequence[float]) -> metrics.Values:
+    """Mean and its 95 % interval, as `metrics.figure`, but of numbers that may be negative."""
+    count = len(values)
+    if not count:
+        return {"value": None, "low": None, "high": None, "n": 0}
+    mean, spread = float(np.mean(values)), float(stats.sem(values)) if count > 1 else 0.0
+    if count == 1 or spread == 0.0:
+        bound = None if count == 1 else mean
+        return {"value": mean, "low": bound, "high": bound, "n": count}
+    low, high = stats.t.interval(metrics.CONFIDENCE, count - 1, loc=mean, scale=spread)
+    return {"value": mean, "low": float(low), "high": float(high), "n": count}

@@ -72,8 +72,9 @@ class Search:
         try:
             for dispatch in self._question.bounds.dispatch:
                 self._dispatch(Topology(dispatch=dispatch, etcd_members=self._question.etcd_members))
-            if self._found.best is not None:
-                self._found.best = self._confirmed(self._found.best)
+            best = self._found.best
+            if best is not None:
+                self._found.best = self._confirmed(best)
         except OutOfBudget:
             self._found.complete = False
         return self._found

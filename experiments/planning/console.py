@@ -1,0 +1,224 @@
+"""What `plan` and `whatif` show on the terminal."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from experiments.planning.answer import Plan
+from experiments.planning.check import Check
+from experiments.planning.evaluate import describe
+from experiments.planning.trust import NOTHING, Trust
+from experiments.planning.whatif import WhatIf
+
+LABELS = {
+    "throughput_per_s": "throughput",
+    "makespan_s": "makespan",
+    "cpu_s_per_1000": "CPU for 1,000 tasks",
+    "utilisation": "utilisation of the slots",
+}
+
+
+@contextmanager
+def counter(title: str) -> Iterator[Callable[[int, str], None]]:
+    """A line that counts simulations. On a pipe it stays silent."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn(f"[bold]{title}"),
+        TextColumn("{task.completed} simulations"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        bar = progress.add_task("starting", total=None)
+        yield lambda done, what: progress.update(bar, completed=done, description=what)
+
+
+# --- plan ---
+
+
+def show_plan(answer: Plan) -> None:
+    """The answer, for people."""
+    console = Console()
+    for line in plan_lines(answer):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    table = Table("predicted", "value", "95 % interval", "n", title_justify="left")
+    for target in answer.targets:
+        value, interval = _both(answer.targeted[target.text], target.figure)
+        table.add_row(
+            f"{target.label} (target: {target.text})", value, interval, str(answer.targeted[target.text]["n"])
+        )
+    asked = {target.figure for target in answer.targets}
+    for name, figure in answer.figures.items():
+        if name not in asked:
+            value, interval = _both(figure, name)
+            table.add_row(label(name), value, interval, str(figure["n"]))
+    console.print(table)
+    for line in (*room_lines(answer), *trust_lines(answer.trust, answer.cores)):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def plan_lines(answer: Plan) -> list[str]:
+    """What was asked, and what is chosen."""
+    topology = answer.topology
+    targets = " and ".join(target.text for target in answer.targets)
+    lines = [
+        (
+            f"load: {answer.rate_per_s:.4g} tasks/s, service {seconds(answer.service_mean_s)} on average "
+            f"(cv {answer.service_cv:.2f}): {answer.offered:.3g} slots busy on average"
+        ),
+        *answer.notes,
+        f"cheapest configuration for {targets}"
+        + (f", one {answer.survive} killed" if answer.survive else "")
+        + f": {describe(topology)}",
+        f"  workers {topology.workers}, slots {topology.slots} each, schedulers {topology.schedulers}, "
+        f"dispatch {topology.dispatch}"
+        + (
+            f" every {seconds(topology.scheduler_poll_interval_s)} (scheduler) and "
+            f"{seconds(topology.worker_poll_interval_s)} (worker)"
+            if topology.dispatch == "poll"
+            else ""
+        )
+        + f", lease TTL {seconds(topology.lease_ttl_s)}"
+        + ("" if answer.survive else " (the default: it changes no latency while nothing breaks)"),
+        f"  cost {answer.cost:.3g} = "
+        + " + ".join(f"{value:.3g} ({name})" for name, value in answer.cost_parts.items() if value),
+    ]
+    if not answer.surely:
+        lines.append("  NOT SURE: the interval of a figure reaches beyond its target")
+    if not answer.complete:
+        lines.append(f"  NOT FINISHED: the budget ended after {answer.simulations} simulations (--budget allows more)")
+    return lines
+
+
+def room_lines(answer: Plan) -> list[str]:
+    """Head-room, and what breaks first."""
+    room = answer.room
+    if room is None:
+        return ["head-room: not looked for, the budget of simulations is used up"]
+    more = f"arrivals may grow by {room.factor - 1:.0%}, to {room.rate_per_s:.4g}/s"
+    if not room.bounded:
+        return [f"head-room: {more}, and perhaps further: no limit was found"]
+    share = "" if room.breaks_share is None else f", {room.breaks_share:.0%} used there"
+    grew = f"the stage that grew most on the way: {room.grew.replace('_', ' ')}, by {seconds(room.grew_by_s)}"
+    return [f"head-room: {more}; then a target is missed", f"what breaks first: {room.breaks}{share}; {grew}"]
+
+
+def trust_lines(trust: Trust, cores: int) -> list[str]:
+    """How far to believe it, and what was assumed."""
+    lines = [f"assumed: all processes share one host of {cores} cores (--cores N for another)"]
+    if not trust.points:
+        return [*lines, f"validated: {NOTHING}"]
+    lines.append(f"validated: {trust.sentence}")
+    if trust.errors:
+        errors = ", ".join(f"{label(name)} {value:+.1%}" for name, value in trust.errors.items())
+        lines.append(f"  the model's error there: {errors}")
+    return lines
+
+
+def check_table(found: Check) -> Table:
+    """Predicted beside measured."""
+    table = Table("figure", "predicted", "measured", "error", "target", title_justify="left")
+    for row in found.rows:
+        key = row.target.figure if row.target is not None else row.name
+        verdict = ""
+        if row.target is not None:
+            verdict = "met" if row.target.met(row.measured["value"]) else "MISSED"
+        error = "" if row.error is None else f"{row.error:+.1%}"
+        name = row.name if row.target is not None else label(row.name)
+        table.add_row(name, _cell(row.predicted, key), _cell(row.measured, key), error, verdict)
+    return table
+
+
+# --- what if ---
+
+
+def whatif_table(found: WhatIf) -> Table:
+    """Recorded, model as it is, model changed."""
+    world = "recorded" if found.world == "real" else "recorded (model)"
+    table = Table("figure", world, "model, as it is", "error", "model, changed", "difference", title_justify="left")
+    for row in found.rows:
+        if row.as_is["value"] is None and row.changed["value"] is None:
+            continue
+        error = "" if row.error is None else f"{row.error:+.1%}"
+        table.add_row(
+            label(row.name),
+            _cell(row.recorded, row.name),
+            _cell(row.as_is, row.name),
+            error,
+            _cell(row.changed, row.name),
+            _difference(row.difference, row.name, row.change, significant=row.significant),
+        )
+    return table
+
+
+def whatif_lines(found: WhatIf) -> list[str]:
+    """What the table leaves out."""
+    changes = ", ".join(f"{key} = {value}" for key, value in found.changes.items()) or "nothing"
+    lines = [
+        f"{found.run}, with {changes}",
+        (
+            f"{found.simulations} simulations of each, on the recorded arrivals and service times of "
+            f"{found.repetitions} repetition{'s' if found.repetitions > 1 else ''}; "
+            "'error' is the model's own, on the recorded run"
+        ),
+    ]
+    if found.unfinished:
+        lines.append(f"{found.unfinished} of the changed simulations left tasks unfinished")
+    return lines
+
+
+def _difference(figure: dict[str, Any], name: str, change: float | None, *, significant: bool) -> str:
+    if figure["value"] is None:
+        return ""
+    if not significant and figure["n"] > 1:
+        return "no significant difference"
+    text = value_of(figure["value"], name, sign=True)
+    if figure["low"] is not None:
+        text += f" [{value_of(figure['low'], name, sign=True)}, {value_of(figure['high'], name, sign=True)}]"
+    return text if change is None else f"{text} ({change:+.0%})"
+
+
+# --- numbers ---
+
+
+def label(name: str) -> str:
+    """'latency_s.total.p99' -> 'total latency, p99'."""
+    parts = name.split(".")
+    return f"{parts[1].replace('_', ' ')} latency, {parts[2]}" if len(parts) == 3 else LABELS.get(name, name)
+
+
+def seconds(value: float) -> str:
+    """With the unit that suits its size."""
+    size = abs(value)
+    if size < 1e-3:
+        return f"{value * 1e6:.3g} us"
+    return f"{value * 1e3:.3g} ms" if size < 1 else f"{value:.3g} s"
+
+
+def value_of(value: float, name: str, *, sign: bool = False) -> str:
+    """A figure with its unit."""
+    plus = "+" if sign and value > 0 else ""
+    if name == "utilisation" or name.startswith("utilisation"):
+        return f"{plus}{value:.1%}"
+    if name.endswith("_per_s"):
+        return f"{plus}{value:,.4g}/s"
+    return plus + seconds(value)
+
+
+def _both(figure: dict[str, Any], name: str) -> tuple[str, str]:
+    if figure["value"] is None:
+        return "", ""
+    value = value_of(figure["value"], name)
+    if figure["low"] is None:
+        return value, ""
+    return value, f"{value_of(figure['low'], name)} to {value_of(figure['high'], name)}"
+
+
+def _cell(figure: dict[str, Any], name: str) -> str:
+    value, interval = _both(figure, name)
+    return f"{value} ({interval})" if interval else value
