@@ -200,9 +200,13 @@ class Driver:
         if watchers.check is not None:
             watchers.check(self.machine)
         items = items_of(event)
+        traces_s = 0.0
         for command in commands:
-            items += items_of(command)
-        return self._event_s + self._item_s * items
+            if type(command) is m.Trace:
+                traces_s += self._values.trace_s + self._values.trace_row_s * len(command.rows)
+            else:
+                items += items_of(command)
+        return self._event_s + self._item_s * items + traces_s
 
     def _perform(self) -> None:
         performers = self._performers

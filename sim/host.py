@@ -1,7 +1,7 @@
 """Processors. A Python process is a single server (the GIL) inside the cores that all processes of its host share.
 
-A job is taken when the process is free and a core is: both queues are first come, first served. Jobs are short (well
-under a scheduler's time slice), so they are not interrupted. What a job costs may be known only once it begins.
+A job is taken when the process is free and a core is: both queues are first come, first served. A process that has more
+to do keeps its core for a time slice, `slice_s`, though others wait. Jobs are shorter than that and not interrupted. What a job costs may be known only once it begins.
 
 A process that had nothing to do pays `wake_s` for the first job (threads are woken, one hands over to the next), and is
 cold (`sim.coldness`). A part of each job, `tail`, is done after its effect: what other threads of the process tidy up
@@ -76,6 +76,8 @@ class Process:
         "_jobs",
         "_kernel",
         "_parked",
+        "_slice_ends",
+        "_slice_s",
         "_tail",
         "_tail_until",
         "_wake_s",
@@ -101,6 +103,8 @@ class Process:
         self._woken_s = 0.0  # what waking adds to the next job
         self._tail = values.tail
         self._tail_until = 0.0  # when the tail of the last job is done
+        self._slice_s = values.slice_s
+        self._slice_ends = 0.0
 
     def run(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
         """Use `cost_s` of CPU time, then call `finish(*arguments)`."""
@@ -132,6 +136,10 @@ class Process:
             if self.alive:
                 self._parked = self._want
             return
+        self._slice_ends = self._kernel.now + self._slice_s
+        self._next()
+
+    def _next(self) -> None:
         job = self._jobs.popleft()
         if job.begin is not None:
             job.cost_s = job.begin(*job.arguments)
@@ -154,13 +162,15 @@ class Process:
             return
         self._complete(job)
         if self._keeps_core():
-            self._granted()
+            self._next()
             return
         self._host.release()
         self._go_on()
 
     def _keeps_core(self) -> bool:
-        return bool(self._jobs) and self.alive and not self.stopped and not self._host.contended
+        if not self._jobs or not self.alive or self.stopped:
+            return False
+        return not self._host.contended or self._kernel.now < self._slice_ends
 
     def _resume(self, job: _Job) -> None:
         self._complete(job)

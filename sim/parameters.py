@@ -41,6 +41,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cores: int = 2
     """Of the one host that all processes share."""
 
+    slice_s: float = 0.0
+    """How long a process with more to do keeps its core while others wait for one (Linux: 1 to 3 ms)."""
     network_delay_s: float = 0.00004
     network_jitter_s: float = 0.0
     request_timeout_s: float = 5.0
@@ -56,8 +58,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_fsync_item_s: float = 0.000002
     etcd_batch_s: float = 0.0
     """CPU time of one round of raft's loop, before the log is written."""
-    etcd_after_s: float = 0.0
-    """CPU time of one round after its answers: nobody waits for it."""
+    etcd_background: float = 0.0
+    """Share of the server's CPU time that no request waits for: garbage collection, and what comes after an answer."""
     etcd_fsync_residuals: tuple[float, ...] = ()
     """Equally spaced quantiles of measured / fitted; empty: constant."""
     etcd_apply_s: float = 0.00003
@@ -95,8 +97,9 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cold_warm_s: float = 0.0004
     cold_idle_s: float = 0.004
     """See `sim.coldness`."""
+    trace_s: float = 0.0
     trace_row_s: float = 0.0
-    """To write down one row of moments."""
+    """To write down a batch of moments, and each row of it."""
     scheduler_idle_cpu: float = 0.0
     worker_idle_cpu: float = 0.0
     client_idle_cpu: float = 0.0

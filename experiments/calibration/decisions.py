@@ -3,19 +3,22 @@
 Decisions are timed on recordings of the model's own runs: the same events as in a run, replayed on fresh machines.
 """
 
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from queue import SimpleQueue
 
 from msgspec import Raw
 
 from core.handlers import Handlers
-from core.machine.messages import Assign, Assignment, Job, Result
+from core.machine.messages import Assign, Assignment, Job, Result, Trace
 from core.machine.replay import build, decode_header, decode_step
 from core.model import Marker, TaskSpec
 from core.procedure.table import start
 from core.runtime.builtin import builtin
 from core.runtime.executor import Executor
+from core.runtime.spool import Spool
 from experiments.calibration import fit
 from sim.config import Load, SimConfig
 from sim.driver import items_of
@@ -114,3 +117,19 @@ def _run(executor: Executor, done: "SimpleQueue[Result]", count: int, duration_s
         executor.run(jobs[first : first + 10])
         results += [done.get(timeout=30.0) for _ in jobs[first : first + 10]]
     return results
+
+
+def traces(*, quick: bool) -> fit.Line:
+    """CPU seconds of writing moments, by the rows of a batch."""
+    rows, seconds = [], []
+    with tempfile.TemporaryDirectory(prefix="tandem-") as folder:
+        spool = Spool(Path(folder), "calibrate")
+        for count in (1, 8, 64):
+            batch = Trace("started", tuple((f"{number:032x}", 1, (1234.5678, 1234.5679)) for number in range(count)))
+            for _ in range(100 if quick else 400):
+                before = time.perf_counter()
+                spool.write(batch)
+                seconds.append(time.perf_counter() - before)
+                rows.append(float(count))
+        spool.close()
+    return fit.least_absolute(rows, seconds)

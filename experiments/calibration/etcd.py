@@ -6,11 +6,9 @@ because its histogram starts at 1 ms.
 
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from queue import SimpleQueue
-
-import psutil
 
 from core.etcd.embedded import EmbeddedEtcd
 from core.etcd.store import EtcdStore
@@ -18,27 +16,14 @@ from core.etcd.watch import Watcher
 from core.kv.requests import EtcdRequest, Found, Get, Put, Response, Txn, TxnDone
 from core.machine.messages import Changes, Message, Watch
 from core.model import Marker, TaskSpec
+from experiments.calibration.cells import Cell, Seen
+from experiments.calibration.clock import cpu_s
 
-BATCHES = (1, 10, 100, 256)
-CONCURRENCY = (1, 8, 64)
 METRICS_TIMEOUT_S = 5.0
-SLICES = 3
+KEYS = 4096
+"""Written again and again: the server's memory must not grow, or its garbage collector is what is measured."""
+FSYNC, COMMIT = "etcd_disk_wal_fsync_duration_seconds", "etcd_disk_backend_commit_duration_seconds"
 MARKER = Marker(TaskSpec("0" * 32, "echo"))
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """Writes of `batch` puts, `concurrency` at a time. Means for one transaction; fsyncs of the server meanwhile."""
-
-    batch: int
-    concurrency: int
-    count: int
-    latencies_s: tuple[float, ...]
-    client_cpu_s: float
-    etcd_cpu_s: float
-    fsyncs: float
-    fsync_s: float
-    """Mean of one fsync."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +36,13 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class WatchCost:
-    """CPU seconds that a client spent on so many watch messages with so many changes in all."""
+    """CPU seconds that a client and the server spent on so many watch messages with so many changes in all."""
 
+    batch: int
     messages: int
     changes: int
     cpu_s: float
+    server_cpu_s: float
 
 
 class Bench:
@@ -64,53 +51,57 @@ class Bench:
     def __init__(self, etcd: EmbeddedEtcd, store: EtcdStore) -> None:
         self._etcd = etcd
         self.store = store
-        self._server = psutil.Process(etcd.pid())
+        self._pid = etcd.pid()
         self._keys = 0
 
-    def _etcd_cpu_s(self) -> float:
-        times = self._server.cpu_times()
-        return float(times.user + times.system)
-
-    def _fsyncs(self) -> tuple[float, float]:
-        """Number of fsyncs of the log, and their time in all."""
+    def _metrics(self, name: str) -> tuple[float, float]:
+        """Count and sum of a histogram of the server."""
         url = f"http://{self._etcd.endpoints[0]}/metrics"
         with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_S) as page:
             lines = page.read().decode().splitlines()
-        name = "etcd_disk_wal_fsync_duration_seconds_"
         found = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith(name)}
-        return found[name + "count"], found[name + "sum"]
+        return found[name + "_count"], found[name + "_sum"]
 
     def _put(self, batch: int) -> Txn:
         self._keys += batch
-        return Txn((), tuple(Put(f"task/{self._keys - number:032x}", MARKER) for number in range(batch)))
+        return Txn((), tuple(Put(f"task/{(self._keys - number) % KEYS:032x}", MARKER) for number in range(batch)))
 
-    def writes(self, batch: int, concurrency: int, seconds: float) -> Cell:
-        """As many callers as `concurrency`, each of which sends its next transaction when the last is answered.
+    def measure(self, cell: Cell, seconds: float) -> Seen:
+        """Run a cell for about so long."""
+        if cell.sequence:
+            rows = max(10, round(seconds / (cell.rest_s + 0.001 * cell.sequence)))
+            return self._watched(cell, lambda: self._rests(cell, rows))
+        self._closed(iter([self._put(cell.batch) for _ in range(cell.concurrency)]), cell.concurrency)  # warm
+        return self._watched(
+            cell, lambda: self._closed(self._puts(cell.batch, time.perf_counter() + seconds), cell.concurrency)
+        )
 
-        Three slices; the one that others disturbed least (shortest mean fsync) counts.
-        """
-        slices = [self._slice(batch, concurrency, seconds / SLICES) for _ in range(SLICES)]
-        return min(slices, key=lambda one: one.fsync_s)
-
-    def _slice(self, batch: int, concurrency: int, seconds: float) -> Cell:
-        self._closed(iter([self._put(batch) for _ in range(concurrency)]), concurrency)  # warm
-        fsyncs, fsync_s = self._fsyncs()
-        etcd_s, own_s = self._etcd_cpu_s(), time.process_time()
-        until = time.perf_counter() + seconds
-        latencies = self._closed(self._puts(batch, until), concurrency)
-        own_s, etcd_s = time.process_time() - own_s, self._etcd_cpu_s() - etcd_s
-        after, after_s = self._fsyncs()
-        count = len(latencies)
-        return Cell(
-            batch,
-            concurrency,
-            count,
+    def _watched(self, cell: Cell, work: Callable[[], list[float]]) -> Seen:
+        fsyncs, fsync_s = self._metrics(FSYNC)
+        server_s, own_s = cpu_s(self._pid), time.process_time()
+        latencies = work()
+        own_s, server_s = time.process_time() - own_s, cpu_s(self._pid) - server_s
+        fsyncs_after, fsync_after_s = self._metrics(FSYNC)
+        count, fsyncs = len(latencies), max(fsyncs_after - fsyncs, 1.0)
+        return Seen(
             tuple(latencies),
             own_s / count,
-            etcd_s / count,
-            after - fsyncs,
-            (after_s - fsync_s) / max(after - fsyncs, 1),
+            server_s / count,
+            count * cell.batch / fsyncs,
+            (fsync_after_s - fsync_s) / fsyncs,
         )
+
+    def _rests(self, cell: Cell, rows: int) -> list[float]:
+        latencies: list[float] = []
+        for _ in range(rows):
+            time.sleep(cell.rest_s)
+            for _ in range(cell.sequence):
+                latencies += self._closed(iter([self._put(1)]), 1)
+        return latencies
+
+    def commits(self) -> tuple[float, float]:
+        """Commits of the backend so far, and their time in all."""
+        return self._metrics(COMMIT)
 
     def _puts(self, batch: int, until: float) -> Iterator[Txn]:
         while time.perf_counter() < until:
@@ -144,9 +135,9 @@ class Bench:
     def reads(self, keys: int, repeats: int) -> Read:
         get = Get(f"task/{1:032x}", f"task/{keys + 1:032x}")  # exactly so many: a limit would make the server count
         self._closed(iter([get]), 1)
-        etcd_s, own_s = self._etcd_cpu_s(), time.process_time()
+        etcd_s, own_s = cpu_s(self._pid), time.process_time()
         latencies = self._closed(iter([get] * repeats), 1)
-        own_s, etcd_s = time.process_time() - own_s, self._etcd_cpu_s() - etcd_s
+        own_s, etcd_s = time.process_time() - own_s, cpu_s(self._pid) - etcd_s
         return Read(keys, sorted(latencies)[repeats // 2], own_s / repeats, etcd_s / repeats)
 
     def watch_delays(self, repeats: int) -> list[float]:
@@ -175,22 +166,28 @@ class Bench:
             other.close()
 
     def watch_cost(self, batch: int, concurrency: int, seconds: float) -> WatchCost:
-        """What watching adds to the CPU time of a client that writes: the same load without a watch, then with one."""
-        alone_s = self._cpu_per_txn(batch, concurrency, seconds)[0]
+        """What watching adds to the CPU time of a busy client and of the server: the same load without and with it."""
+        alone_s, server_alone_s, _ = self._cpu_per_txn(batch, concurrency, seconds)
         messages: list[int] = []
         watcher = Watcher(self.store, lambda event: messages.append(len(getattr(event, "changes", ()))))
         try:
             watcher.watch(Watch("task", "task/", "task0", 0))
             self._closed(iter([self._put(batch)] * concurrency), concurrency)
-            watched_s, count = self._cpu_per_txn(batch, concurrency, seconds)
+            watched_s, server_watched_s, count = self._cpu_per_txn(batch, concurrency, seconds)
         finally:
             watcher.close()
-        return WatchCost(len(messages), sum(messages), max(0.0, (watched_s - alone_s) * count))
+        return WatchCost(
+            batch,
+            len(messages),
+            sum(messages),
+            (watched_s - alone_s) * count,
+            (server_watched_s - server_alone_s) * count,
+        )
 
-    def _cpu_per_txn(self, batch: int, concurrency: int, seconds: float) -> tuple[float, int]:
-        began = time.process_time()
+    def _cpu_per_txn(self, batch: int, concurrency: int, seconds: float) -> tuple[float, float, int]:
+        began, server_began = time.process_time(), cpu_s(self._pid)
         count = len(self._closed(self._puts(batch, time.perf_counter() + seconds), concurrency))
-        return (time.process_time() - began) / count, count
+        return (time.process_time() - began) / count, (cpu_s(self._pid) - server_began) / count, count
 
     def _until_watched(self, seen: "SimpleQueue[float]") -> None:
         deadline = time.perf_counter() + 10.0

@@ -38,8 +38,6 @@ class ApplyLoop:
         """These are durable, in this order."""
         self._queue.extend(batch)
         self._next()
-        if self._values.etcd_after_s:
-            self._cores.use(self._values.etcd_after_s, _nothing)
 
     def read(self, ready: Callable[[], None]) -> None:
         """`ready()` when everything committed so far is applied."""
@@ -111,7 +109,3 @@ class ApplyLoop:
         self._busy = self._commit_due = False
         self._dirty = 0
         return durable
-
-
-def _nothing() -> None:
-    """Work after the answers: nobody waits for it."""

@@ -1,7 +1,8 @@
 """The server's own processor time.
 
 etcd is one process with many threads: its pieces of work run side by side, each on a core that it shares with all
-processes of the host, first come, first served. After a rest it is cold (`sim.coldness`), as a whole.
+processes of the host, first come, first served. After a rest it is cold (`sim.coldness`), as a whole. A share of the
+work, `etcd_background`, is done aside, a portion at a time: it takes a core from others, but no request waits for it.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,9 @@ from sim.host import Host
 from sim.kernel import Kernel, call_in
 from sim.parameters import Values
 
+PORTION_S = 0.0002
+"""Background work comes in portions of this size: as short as a decision, so that it does not block a core."""
+
 
 class Cores:
     """`cpu_s` is what the server has used. What is under way at a kill ends without effect."""
@@ -20,6 +24,8 @@ class Cores:
         self._kernel = kernel
         self._host = host
         self._coldness = Coldness(values.etcd_cold_s, values.etcd_cold_warm_s, values.cold_idle_s)
+        self._background = values.etcd_background
+        self._owed_s = 0.0
         self._idle_cpu = values.etcd_idle_cpu
         self._used_s = 0.0
         self._working = 0
@@ -40,7 +46,18 @@ class Cores:
     def _granted(self, work_s: float, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         cost_s = self._coldness.cost(work_s)
         self._used_s += cost_s
+        if self._background:
+            later_s = self._background * cost_s
+            cost_s -= later_s
+            self._owed_s += later_s
+            if self._owed_s >= PORTION_S:
+                self._host.acquire(self._collect)
         call_in(self._kernel, cost_s, self._finished, life, done, arguments)
+
+    def _collect(self) -> None:
+        """Background work has a core."""
+        owed_s, self._owed_s = self._owed_s, 0.0
+        call_in(self._kernel, owed_s, self._host.release)
 
     def _finished(self, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         self._host.release()

@@ -49,7 +49,7 @@ class Followers:
     def _answered(self, member: Cores, round_: "_Round", items: int) -> None:
         round_.answered()
         values = self._values
-        member.use(values.etcd_apply_s + values.etcd_apply_item_s * items + values.etcd_after_s, _nothing)
+        member.use(values.etcd_apply_s + values.etcd_apply_item_s * items, _nothing)
 
 
 class _Round:

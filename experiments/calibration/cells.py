@@ -1,0 +1,64 @@
+"""What is measured, as data: the same cells are run on the real server and on the model of it.
+
+writes   `concurrency` callers, each of which sends its next transaction of `batch` puts when the last is answered
+rests    `sequence` single puts one after the other, then a rest of `rest_s`, again and again
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+BATCHES = (1, 10, 100, 256)
+CONCURRENCY = (1, 8, 64)
+RESTS: tuple[tuple[float, int], ...] = ((0.001, 1), (0.003, 1), (0.01, 4), (0.03, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One load. Times of one transaction; CPU seconds for one transaction; operations for one fsync."""
+
+    batch: int
+    concurrency: int
+    rest_s: float = 0.0
+    sequence: int = 0
+
+    @property
+    def name(self) -> str:
+        if self.sequence:
+            return f"{self.sequence} put after {self.rest_s * 1000:g} ms"
+        return f"{self.concurrency} x {self.batch} puts"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What became of a cell. `latencies_s` in the order of the answers; in a sequence, place after place."""
+
+    latencies_s: tuple[float, ...]
+    client_cpu_s: float
+    server_cpu_s: float
+    puts_per_fsync: float
+    fsync_s: float = 0.0
+    """Mean of one fsync; the model is told, so it does not say."""
+
+    def quantile_s(self, share: float, place: int = 0, places: int = 1) -> float:
+        return float(np.quantile(np.asarray(self.latencies_s)[place::places], share))
+
+
+def writes() -> list[Cell]:
+    return [Cell(batch, concurrency) for batch in BATCHES for concurrency in CONCURRENCY]
+
+
+def rests() -> list[Cell]:
+    return [Cell(1, 1, rest_s, sequence) for rest_s, sequence in RESTS]
+
+
+def together(rounds: Sequence[Seen]) -> Seen:
+    """One of several measurements of a cell: all latencies, medians of the rest."""
+    return Seen(
+        tuple(one for seen in rounds for one in seen.latencies_s),
+        float(np.median([seen.client_cpu_s for seen in rounds])),
+        float(np.median([seen.server_cpu_s for seen in rounds])),
+        float(np.median([seen.puts_per_fsync for seen in rounds])),
+        float(np.median([seen.fsync_s for seen in rounds])),
+    )

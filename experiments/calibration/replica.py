@@ -1,0 +1,103 @@
+"""The cells of the calibration on the model: the same client, the same load, the station in place of the server."""
+
+from typing import Any
+
+from core.kv.requests import Put, Response, Txn
+from core.model import Marker, TaskSpec
+from experiments.calibration.cells import Cell, Seen
+from sim.etcd.station import EtcdStation
+from sim.host import Host, Process
+from sim.kernel import Kernel, call_in
+from sim.link import Link
+from sim.parameters import Values
+from sim.streams import Streams
+
+MARKER = Marker(TaskSpec("0" * 32, "echo"))
+START_S = 0.05
+"""Before the first request: the server has its connections."""
+
+
+class Replica:
+    """One cell on a fresh model. `transactions` are answered, then it ends."""
+
+    def __init__(self, values: Values, cell: Cell, transactions: int, seed: int = 1) -> None:
+        self._kernel = Kernel()
+        self._values = values
+        self._cell = cell
+        self._left = transactions
+        streams = Streams(seed)
+        host = Host(self._kernel, values.cores)
+        self._station = EtcdStation(self._kernel, host, values, streams["etcd/fsync"], streams["etcd/kill"])
+        self._process = Process(host, "client", values)
+        self._link = Link(self._kernel, self._station, self._process, values, streams["network"], _ignore)
+        self._latencies: list[float] = []
+        self._in_sequence = 0
+        self._keys = 0
+        self._done = self._kernel.event()
+        self._sends = 0
+        self._send_s = values.send_s + values.send_item_s * cell.batch
+
+    def run(self) -> Seen:
+        """Until the last transaction is answered."""
+        for _ in range(self._cell.concurrency):
+            call_in(self._kernel, START_S, self._send_next)
+        self._kernel.run(until=self._done)
+        count = len(self._latencies)
+        return Seen(
+            tuple(self._latencies),
+            self._process.cpu_s / count,
+            self._station.cpu_s[0] / count,
+            self._sends * self._cell.batch / self._station.fsyncs,
+        )
+
+    def _send_next(self) -> None:
+        """The first of a row: the process has nothing else to do."""
+        if self._take():
+            self._process.run(self._send_s, self._sent, self._kernel.now)
+
+    def _take(self) -> bool:
+        """Whether there is another transaction to send. The end of all, when the last one is answered."""
+        if self._left > 0:
+            self._left -= 1
+            self._sends += 1
+            return True
+        if len(self._latencies) == self._sends:
+            self._done.succeed()
+        return False
+
+    def _sent(self, since: float) -> None:
+        self._link.send(self._put(), lambda answer: self._answered(since, answer))
+
+    def _put(self) -> Txn:
+        batch = self._cell.batch
+        self._keys += batch
+        return Txn((), tuple(Put(f"task/{self._keys - number:032x}", MARKER) for number in range(batch)))
+
+    def _answered(self, since: float, _: Response) -> None:
+        """The thread that takes an answer sends the next request at once: one job."""
+        self._in_sequence += 1
+        if self._cell.sequence and self._in_sequence >= self._cell.sequence:
+            self._in_sequence = 0
+            self._process.run(self._values.reply_s, self._rest, since)
+        else:
+            more_s = self._send_s if self._left > 0 else 0.0
+            self._process.run(self._values.reply_s + more_s, self._go_on, since, more_s)
+
+    def _go_on(self, since: float, more_s: float) -> None:
+        answered = self._kernel.now - more_s * (1.0 - self._values.tail)
+        self._latencies.append(answered - since)
+        if self._take():
+            self._sent(answered)
+
+    def _rest(self, since: float) -> None:
+        self._latencies.append(self._kernel.now - since)
+        call_in(self._kernel, self._cell.rest_s, self._send_next)
+
+
+def replay(values: Values, cell: Cell, transactions: int, seed: int = 1) -> Seen:
+    """A cell on the model."""
+    return Replica(values, cell, transactions, seed).run()
+
+
+def _ignore(_: Any) -> None:
+    """The cells watch nothing and hold no leases."""

@@ -1,0 +1,151 @@
+"""Finds what cannot be measured directly: costs under which the model of the server and its client does what was seen.
+
+Least squares on logarithms (a cost that is twice too large weighs as much as one that is half), every evaluation with
+the same random numbers, so that differences come from the parameters alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import exp, log
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from experiments.calibration.cells import Cell, Seen
+from experiments.calibration.replica import replay
+from sim.parameters import Values
+
+LEAST_S = 1e-8
+"""What counts as nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A parameter of the model: a first guess and bounds."""
+
+    name: str
+    guess: float
+    low: float
+    high: float
+    unit: str = "s"
+
+
+UNKNOWNS = (
+    Unknown("send_s", 40e-6, 2e-6, 400e-6),
+    Unknown("reply_s", 40e-6, 2e-6, 400e-6),
+    Unknown("send_item_s", 3e-6, 0.1e-6, 30e-6, "s/item"),
+    Unknown("wake_s", 200e-6, 5e-6, 800e-6),
+    Unknown("tail", 0.3, 0.02, 0.8, ""),
+    Unknown("cold_s", 1e-3, 50e-6, 6e-3),
+    Unknown("etcd_request_s", 20e-6, 1e-6, 300e-6),
+    Unknown("etcd_request_item_s", 4e-6, 0.2e-6, 30e-6, "s/item"),
+    Unknown("etcd_apply_s", 20e-6, 1e-6, 300e-6),
+    Unknown("etcd_apply_item_s", 4e-6, 0.2e-6, 30e-6, "s/item"),
+    Unknown("etcd_batch_s", 100e-6, 5e-6, 600e-6),
+    Unknown("etcd_background", 0.3, 0.02, 0.8, ""),
+    Unknown("slice_s", 1e-3, 0.05e-3, 5e-3),
+    Unknown("etcd_cold_s", 1e-3, 50e-6, 6e-3),
+    Unknown("cold_idle_s", 4e-3, 0.5e-3, 30e-3),
+    Unknown("cold_warm_s", 0.4e-3, 0.1e-3, 2e-3),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Values found, and for each observable ("latency p50", ...) the mean absolute relative error over the cells."""
+
+    values: dict[str, float]
+    errors: dict[str, float]
+    rows: list[dict[str, float | str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Aspect:
+    name: str
+    weight: float
+    of: Callable[[Cell, Seen], Sequence[float]]
+
+
+def _places(cell: Cell, seen: Seen, share: float) -> list[float]:
+    places = max(1, cell.sequence)
+    return [seen.quantile_s(share, place, places) for place in range(places)]
+
+
+def _mean(latencies_s: Sequence[float]) -> float:
+    """Without the slowest of a hundred, which are the disk's and the machine's."""
+    times = np.sort(np.asarray(latencies_s))
+    return float(times[: max(1, len(times) * 99 // 100)].mean())
+
+
+ASPECTS = (
+    _Aspect("latency p50", 1.0, lambda cell, seen: _places(cell, seen, 0.5)),
+    _Aspect("latency mean", 1.0, lambda cell, seen: [_mean(seen.latencies_s)] if not cell.sequence else []),
+    _Aspect("client CPU", 1.0, lambda _, seen: [seen.client_cpu_s]),
+    _Aspect("server CPU", 1.0, lambda _, seen: [seen.server_cpu_s]),
+    _Aspect("puts per fsync", 0.5, lambda _, seen: [seen.puts_per_fsync]),
+)
+
+
+def transactions(cell: Cell, *, quick: bool) -> int:
+    """How many the model is given: enough for a median."""
+    least = 50 if quick else 100
+    return max(least, cell.concurrency * 4)
+
+
+def solve(base: Values, seen: dict[Cell, Seen], *, quick: bool) -> Solution:
+    """The unknowns under which the model does what was seen."""
+    sizes = {cell: transactions(cell, quick=quick) for cell in seen}
+
+    def model(at: NDArray[np.float64]) -> dict[Cell, Seen]:
+        values = msgspec.structs.replace(base, **_named(at))
+        return {cell: replay(values, cell, sizes[cell]) for cell in seen}
+
+    def residuals(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.array([weight * error for _, _, weight, error in _errors(seen, model(at))])
+
+    bounds = ([log(one.low) for one in UNKNOWNS], [log(one.high) for one in UNKNOWNS])
+    found = least_squares(
+        residuals,
+        [log(one.guess) for one in UNKNOWNS],
+        bounds=bounds,
+        loss="soft_l1",
+        f_scale=0.2,
+        diff_step=0.05,
+        max_nfev=6 if quick else 15,
+    )
+    return _solution(seen, model(found.x), _named(found.x))
+
+
+def _named(at: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
+    return {one.name: exp(value) for one, value in zip(UNKNOWNS, at, strict=True)}
+
+
+def _errors(real: dict[Cell, Seen], model: dict[Cell, Seen]) -> list[tuple[Cell, str, float, float]]:
+    """Log ratio of model to real for each cell and aspect."""
+    found = []
+    for cell, seen in real.items():
+        for aspect in ASPECTS:
+            pairs = list(zip(aspect.of(cell, model[cell]), aspect.of(cell, seen), strict=True))
+            for ours, theirs in pairs:
+                error = log(max(ours, LEAST_S) / max(theirs, LEAST_S))
+                found.append((cell, aspect.name, aspect.weight / len(pairs) ** 0.5, error))
+    return found
+
+
+def _solution(real: dict[Cell, Seen], model: dict[Cell, Seen], values: dict[str, float]) -> Solution:
+    errors = _errors(real, model)
+    means = {
+        aspect.name: float(np.mean([abs(exp(error) - 1) for _, name, _, error in errors if name == aspect.name]))
+        for aspect in ASPECTS
+    }
+    rows: list[dict[str, float | str]] = []
+    for cell in real:
+        row: dict[str, float | str] = {"cell": cell.name}
+        for aspect in ASPECTS:
+            found = [error for one, name, _, error in errors if one == cell and name == aspect.name]
+            if found:
+                row[aspect.name] = round(exp(found[0]) - 1, 3)
+        rows.append(row)
+    return Solution(values, means, rows)
