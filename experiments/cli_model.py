@@ -78,7 +78,7 @@ def validate(
     believed. Ends with 1 where an error has left its recorded band, and says which. Ctrl-C keeps what is finished: the
     same command goes on from there. A quiet machine is wanted.
     """
-    from experiments.console import USAGE_ERROR, clear_errors, fail, say_where  # noqa: PLC0415
+    from experiments.console import INTERRUPTED, USAGE_ERROR, clear_errors, fail, say_where  # noqa: PLC0415
 
     if runs is not None and not sim_only:
         fail(PROGRAM, "--runs goes with --sim-only: real runs are made in --out", USAGE_ERROR)
@@ -97,6 +97,8 @@ def validate(
             findings = command.validate(plan, quick=quick, reason=record)
         except ValueError as error:
             raise ScenarioError(str(error)) from error
+        except KeyboardInterrupt:
+            fail(PROGRAM, "interrupted; what is finished is kept: the same command goes on from there", INTERRUPTED)
         page.build(out)
         failures, sentence = command.told(findings)
         for line in failures:

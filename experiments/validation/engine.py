@@ -12,12 +12,13 @@ import numpy as np
 
 from experiments import scenario, workload
 from experiments.run import run_repetition, worlds_of
+from experiments.scenario import ScenarioError
 from experiments.schema import Scenario
 from experiments.simulated import SimulatedWorld
 from experiments.sweep import spread
 from experiments.validation import store
 from experiments.validation.catalogue import Case
-from experiments.world import ExperimentError, World
+from experiments.world import World
 from sim.parameters import Refinement
 
 START_S, PROCESS_S = 4.0, 0.6
@@ -72,6 +73,7 @@ def run(plan: Plan, on_step: OnStep = lambda _: None) -> None:
 
     Raises ExperimentError, ScenarioError, OSError, KeyboardInterrupt: what is finished before them is kept.
     """
+    SimulatedWorld(plan.cases[0].scenario, plan.profile)  # parameters that cannot be used are better known at once
     for case in plan.cases:
         scenario.write(case.scenario, plan.out / "runs" / case.name)
     if plan.real_from is not None:
@@ -98,7 +100,7 @@ def _require_real(plan: Plan) -> None:
     for case in plan.cases:
         lacking = [number for number in range(case.real) if missing_real(plan, case, number)]
         if lacking:
-            raise ExperimentError(
+            raise ScenarioError(
                 f"{plan.real_root} has no real repetition {lacking[0]} of {case.name} as it is now (the same scenario, "
                 f"seed and --quick); run it first, without --sim-only, or ask for fewer with --real"
             )
