@@ -6,7 +6,8 @@ And on top: attempts and losses never go back, an outcome never changes, a dead 
 from collections import defaultdict
 
 from core.kv import keys
-from core.kv.memory import MemoryKv, Written
+from core.kv.history import Written
+from core.kv.memory import MemoryKv
 from core.model import AnyRecord, DeadRecord, Marker, Outcome, TaskRecord, Verdict
 
 
@@ -39,7 +40,7 @@ class Ledger:
     def check(self) -> None:
         """Raises AssertionError at the first revision that breaks the promise."""
         revisions: dict[int, list[Written]] = defaultdict(list)
-        for written in self._kv._log:
+        for written in self._kv.history:
             if written.revision > self._seen:
                 revisions[written.revision].append(written)
         for revision, changes in sorted(revisions.items()):

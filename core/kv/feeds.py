@@ -19,6 +19,11 @@ class Range(NamedTuple):
     key: str
     end: str
 
+    @classmethod
+    def of(cls, key: str) -> "Range":
+        """One key."""
+        return cls(key, key + "\0")
+
     @property
     def is_folder(self) -> bool:
         return self.key.endswith("/") and self.end == self.key[:-1] + "0"

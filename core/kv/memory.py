@@ -8,16 +8,20 @@ raises it by one, and all keys that the transaction touched carry that number as
 that changes nothing (a deletion of an absent key, a failed compare) raises nothing. Watches deliver changes in
 revision order. Leases hold keys; the end of a lease deletes them, in one revision for each lease.
 
+A simulated million of tasks passes through here six times, so what is not asked for is not computed: keys are put in
+order when a range is read (`core.kv.ordered`), and a change is made into an event only where somebody watches
+(`core.kv.feeds`).
+
 Not modelled: sizes in bytes, the storage quota, permissions.
 """
 
-import math
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
 from core.kv.feeds import Feeds, Range
+from core.kv.history import LENGTH, History, Written
+from core.kv.leases import MIN_TTL_S, Leases
 from core.kv.ordered import OrderedKeys
 from core.kv.requests import (
     Change,
@@ -29,7 +33,6 @@ from core.kv.requests import (
     Found,
     Get,
     Grant,
-    Granted,
     Kv,
     Put,
     Reason,
@@ -44,29 +47,9 @@ from core.kv.requests import (
 MAX_OPERATIONS = 128
 """etcd's default of --max-txn-ops. It bounds each of compares, then and orelse, not their sum."""
 
-MIN_LEASE_TTL_S = 2.0
-"""What etcd makes of shorter wishes at its default election timeout of 1 s."""
+Operation = Put | Delete | Get
 
-LOG_LENGTH = 100_000
-"""Changes kept for watches that start in the past and for reads of old revisions; older ones count as compacted."""
-
-
-class Written(msgspec.Struct, frozen=True, gc=False):
-    """One entry of the change log: `after` is None for a deletion, `before` for a creation."""
-
-    revision: int
-    key: str
-    after: Kv | None
-    before: Kv | None
-
-
-class _Lease:
-    __slots__ = ("expires_s", "keys", "ttl_s")
-
-    def __init__(self, ttl_s: float, expires_s: float) -> None:
-        self.ttl_s = ttl_s
-        self.expires_s = expires_s
-        self.keys: set[str] = set()
+_MOD_REVISION, _CREATE_REVISION, _EQUAL = CompareField.MOD_REVISION, CompareField.CREATE_REVISION, CompareOp.EQUAL
 
 
 class MemoryKv:
@@ -79,22 +62,22 @@ class MemoryKv:
         self,
         *,
         max_operations: int = MAX_OPERATIONS,
-        min_lease_ttl_s: float = MIN_LEASE_TTL_S,
-        log_length: int = LOG_LENGTH,
+        min_lease_ttl_s: float = MIN_TTL_S,
+        log_length: int = LENGTH,
         on_change: Callable[[int], None] | None = None,
     ) -> None:
         self.revision = 1
-        self.floor = 0
-        """The oldest revision that can still be read or watched from."""
         self.max_operations = max_operations
-        self._min_lease_ttl_s = min_lease_ttl_s
-        self._log_length = log_length
+        self.history = History(log_length)
         self._data: dict[str, Kv] = {}
         self._keys = OrderedKeys()
-        self._log: deque[Written] = deque()
-        self._leases: dict[int, _Lease] = {}
-        self._last_lease = 0
+        self._leases = Leases(min_lease_ttl_s)
         self._feeds = Feeds(on_change)
+
+    @property
+    def floor(self) -> int:
+        """The oldest revision that can still be read or watched from."""
+        return self.history.floor
 
     # --- requests ------------------------------------------------------------------------------------------------
 
@@ -106,7 +89,7 @@ class MemoryKv:
             case Get():
                 return self._get(request)
             case Grant(ttl_s):
-                return self._grant(ttl_s, now_s)
+                return self._leases.grant(ttl_s, now_s)
             case Revoke(lease):
                 self._revoke(lease)
                 return Revoked()
@@ -127,28 +110,26 @@ class MemoryKv:
         return _answer(get, [self._data[key] for key in keys], count, self.revision)
 
     def _get_past(self, get: Get, at: int) -> Found:
-        """The range as it stood at revision `at`: the present, with everything since then undone."""
-        keys = [get.key] if get.end is None else self._keys.first(get.key, get.end, 0)[0]
-        past: dict[str, Kv | None] = {key: self._data.get(key) for key in keys}
-        for written in reversed(self._log):
-            if written.revision <= at:
-                break
-            if written.key == get.key or (get.end is not None and get.key <= written.key < get.end):
-                past[written.key] = written.before
-        kvs = [kv for _, kv in sorted(past.items()) if kv is not None]
+        where = Range.of(get.key) if get.end is None else Range(get.key, get.end)
+        present = {key: self._data[key] for key in self._keys.first(*where, 0)[0]}
+        kvs = self.history.past(at, where, present)
         return _answer(get, kvs[: get.limit or None], len(kvs), self.revision)
 
+    # --- transactions --------------------------------------------------------------------------------------------
+
     def _txn(self, txn: Txn) -> TxnDone | Refused:
-        refused = self._check(txn)
-        if refused:
+        compares, then = txn.compares, txn.then
+        if max(len(compares), len(then), len(txn.orelse)) > self.max_operations:
+            return Refused(Reason.TOO_MANY_OPERATIONS, "too many operations in txn request")
+        if len({op.key for op in then}) != len(then) and _writes_twice(then):
+            return Refused(Reason.INVALID, "duplicate key given in txn request")
+        succeeded = self._holds(compares)
+        branch = then if succeeded else txn.orelse
+        refused = self._check(branch)
+        if refused is not None:
             return refused
-        succeeded = self._holds(txn.compares)
-        branch = txn.then if succeeded else txn.orelse
-        refused = self._check_branch(branch)
-        if refused:
-            return refused
-        found: list[Found] = []
         revision = self.revision + 1
+        found: list[Found] = []
         changed = False
         for op in branch:
             kind = type(op)
@@ -165,19 +146,7 @@ class MemoryKv:
             self._commit(revision)
         return TxnDone(succeeded, self.revision, tuple(found))
 
-    def _check(self, txn: Txn) -> Refused | None:
-        """What etcd refuses before it looks at any compare."""
-        if max(len(txn.compares), len(txn.then), len(txn.orelse)) > self.max_operations:
-            return Refused(Reason.TOO_MANY_OPERATIONS, "too many operations in txn request")
-        written = [op.key for op in txn.then if type(op) is not Get]
-        if len(set(written)) != len(written):
-            puts = [op.key for op in txn.then if type(op) is Put]
-            deletes = {op.key for op in txn.then if type(op) is Delete}
-            if len(set(puts)) != len(puts) or not deletes.isdisjoint(puts):
-                return Refused(Reason.INVALID, "duplicate key given in txn request")
-        return None
-
-    def _check_branch(self, branch: Iterable[Put | Delete | Get]) -> Refused | None:
+    def _check(self, branch: Sequence[Operation]) -> Refused | None:
         """What etcd refuses in the branch that it is about to run."""
         for op in branch:
             kind = type(op)
@@ -197,13 +166,13 @@ class MemoryKv:
             field = compare.field
             if kv is None:
                 actual = 0
-            elif field is CompareField.MOD_REVISION:
+            elif field is _MOD_REVISION:
                 actual = kv.mod_revision
-            elif field is CompareField.CREATE_REVISION:
+            elif field is _CREATE_REVISION:
                 actual = kv.create_revision
             else:
                 actual = kv.version
-            if not (actual == compare.value if compare.op is CompareOp.EQUAL else actual > compare.value):
+            if not (actual == compare.value if compare.op is _EQUAL else actual > compare.value):
                 return False
         return True
 
@@ -218,11 +187,11 @@ class MemoryKv:
         else:
             after = Kv(key, put.value, revision, before.create_revision, before.version + 1, put.lease)
             if before.lease:
-                self._leases[before.lease].keys.discard(key)
+                self._leases.detach(before.lease, key)
         if put.lease:
-            self._leases[put.lease].keys.add(key)
+            self._leases.attach(put.lease, key)
         self._data[key] = after
-        self._log.append(Written(revision, key, after, before))
+        self.history.append(Written(revision, key, after, before))
         feeds = self._feeds.puts_of(key)
         if feeds:
             self._feeds.deliver(feeds, Change(key, put.value, revision, False, after.version))  # noqa: FBT003
@@ -233,68 +202,52 @@ class MemoryKv:
             return False
         self._keys.remove(key)
         if before.lease:
-            self._leases[before.lease].keys.discard(key)
-        self._log.append(Written(revision, key, None, before))
+            self._leases.detach(before.lease, key)
+        self.history.append(Written(revision, key, None, before))
         feeds = self._feeds.deletes_of(key)
         if feeds:
-            self._feeds.deliver(feeds, Change(key, None, revision, deleted=True))
+            self._feeds.deliver(feeds, Change(key, None, revision, True))  # noqa: FBT003
         return True
 
     def _commit(self, revision: int) -> None:
         self.revision = revision
-        log = self._log
-        while len(log) > self._log_length and log[0].revision < revision:
-            self.compact(log[0].revision + 1)
+        self.history.trim(revision)
 
     def compact(self, revision: int) -> None:
         """Forget what lies before `revision`: it can no longer be read, nor watched from."""
-        self.floor = max(self.floor, min(revision, self.revision))
-        while self._log and self._log[0].revision < self.floor:
-            self._log.popleft()
+        self.history.compact(min(revision, self.revision))
 
     # --- leases --------------------------------------------------------------------------------------------------
 
-    def _grant(self, ttl_s: float, now_s: float) -> Granted:
-        granted_s = float(math.ceil(max(ttl_s, self._min_lease_ttl_s)))
-        self._last_lease += 1
-        self._leases[self._last_lease] = _Lease(granted_s, now_s + granted_s)
-        return Granted(self._last_lease, granted_s)
-
     def _revoke(self, lease: int) -> None:
-        held = self._leases.get(lease)
-        if held is None:
+        if lease not in self._leases:
             return
         revision = self.revision + 1
-        keys = sorted(held.keys)
+        keys = self._leases.keys_of(lease)
         for key in keys:
             self._delete(key, revision)
         if keys:
             self._commit(revision)
-        del self._leases[lease]
+        self._leases.end(lease)
 
     def keep_alive(self, lease: int, now_s: float) -> float:
         """Renew a lease; its TTL in seconds, or 0 where it is gone or past its end."""
-        held = self._leases.get(lease)
-        if held is None or held.expires_s <= now_s:
-            return 0.0
-        held.expires_s = now_s + held.ttl_s
-        return held.ttl_s
+        return self._leases.keep_alive(lease, now_s)
 
     def expire(self, now_s: float) -> tuple[int, ...]:
         """End every lease whose time is over, oldest first, deleting its keys; the leases ended."""
-        over = sorted((held.expires_s, lease) for lease, held in self._leases.items() if held.expires_s <= now_s)
-        for _, lease in over:
+        over = self._leases.over(now_s)
+        for lease in over:
             self._revoke(lease)
-        return tuple(lease for _, lease in over)
+        return tuple(over)
 
     def extend_leases(self, now_s: float) -> None:
         """Restart the time of every lease, as a new etcd leader does."""
-        for held in self._leases.values():
-            held.expires_s = now_s + held.ttl_s
+        self._leases.extend(now_s)
 
     def next_expiry(self) -> float | None:
         """When the next lease ends if nobody renews it."""
-        return min((held.expires_s for held in self._leases.values()), default=None)
+        return self._leases.next_expiry()
 
     # --- watches -------------------------------------------------------------------------------------------------
 
@@ -307,14 +260,9 @@ class MemoryKv:
             return Refused(Reason.INVALID, "watch of an empty range")
         if revision and revision < self.floor:
             return Refused(Reason.COMPACTED, f"revision {revision} is below {self.floor}")
-        missed: list[Change] = []
-        for written in reversed(self._log) if revision else ():
-            if written.revision < revision:
-                break
-            if key <= written.key < end and (deletes if written.after is None else puts):
-                missed.append(_change(written))
-        missed.reverse()
-        return self._feeds.open(Range(key, end), revision, missed, puts=puts, deletes=deletes)
+        where = Range(key, end)
+        missed = self.history.since(revision, where, puts=puts, deletes=deletes) if revision else []
+        return self._feeds.open(where, revision, missed, puts=puts, deletes=deletes)
 
     def unwatch(self, watcher: int) -> None:
         """Close a watcher. Closing one that is closed does nothing."""
@@ -324,21 +272,23 @@ class MemoryKv:
         """Everything the watcher has not been given yet, in revision order, and the store's revision."""
         return self._feeds.drain(watcher), self.revision
 
-    # --- for tests -----------------------------------------------------------------------------------------------
-
     def validate(self) -> None:
-        """Check the invariants; raises AssertionError."""
+        """Check the invariants, for tests; raises AssertionError."""
         assert sorted(self._keys) == sorted(self._data), "the index holds other keys than the data"
         for key, kv in self._data.items():
             assert kv.key == key
             assert kv.version >= 1
             assert kv.create_revision <= kv.mod_revision <= self.revision, "a key from the future"
             assert (kv.version == 1) == (kv.create_revision == kv.mod_revision), "version disagrees with the revisions"
-        leased = {(kv.lease, key) for key, kv in self._data.items() if kv.lease}
-        assert leased == {(lease, key) for lease, held in self._leases.items() for key in held.keys}
-        revisions = [written.revision for written in self._log]
-        assert revisions == sorted(revisions), "the log is out of order"
-        assert not revisions or self.floor <= revisions[0], "the log reaches below its floor"
+        assert set(self._leases.held()) == {(kv.lease, key) for key, kv in self._data.items() if kv.lease}
+        self.history.validate()
+
+
+def _writes_twice(operations: Sequence[Operation]) -> bool:
+    """Whether a key is put twice, or put and deleted."""
+    puts = [op.key for op in operations if type(op) is Put]
+    deletes = {op.key for op in operations if type(op) is Delete}
+    return len(set(puts)) != len(puts) or not deletes.isdisjoint(puts)
 
 
 def _answer(get: Get, kvs: Iterable[Kv], count: int, revision: int) -> Found:
@@ -347,9 +297,3 @@ def _answer(get: Get, kvs: Iterable[Kv], count: int, revision: int) -> Found:
     if get.keys_only:
         kvs = [msgspec.structs.replace(kv, value=None) for kv in kvs]
     return Found(tuple(kvs), revision, bool(get.limit) and count > get.limit and get.end is not None, count)
-
-
-def _change(written: Written) -> Change:
-    if written.after is None:
-        return Change(written.key, None, written.revision, deleted=True)
-    return Change(written.key, written.after.value, written.revision, version=written.after.version)

@@ -1,28 +1,58 @@
 """Keys in key order, for range reads of the fake etcd.
 
-Most keys of a busy queue are written and deleted without any range read in between. So new keys of a bucket stay in
-a plain set ("fresh") until somebody reads a range there, and only then are put in order. A bucket is the part of a key
-up to its first slash: reading run/ does not make us sort task/.
+Most keys of a busy queue are written and deleted without any range read in between. So what is added or removed is
+noted in plain sets, and put in order only when somebody reads a range there. A bucket holds the keys that begin with
+the same `BUCKET` characters: reading run/ does not make us sort task/.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from sortedcontainers import SortedList
 
+BUCKET = 4
+_REBUILD = 8
+"""Taking one key out of the list costs about what sorting in this many does."""
+
 
 class _Bucket:
-    __slots__ = ("fresh", "ordered")
+    __slots__ = ("_fresh", "_gone", "_ordered")
 
     def __init__(self) -> None:
-        self.fresh: set[str] = set()
-        self.ordered: SortedList[str] = SortedList()
+        self._fresh: set[str] = set()  # not in the list yet
+        self._gone: set[str] = set()  # still in the list
+        self._ordered: SortedList[str] = SortedList()
+
+    def add(self, key: str) -> None:
+        if key in self._gone:
+            self._gone.remove(key)
+        else:
+            self._fresh.add(key)
+
+    def remove(self, key: str) -> None:
+        if key in self._fresh:
+            self._fresh.remove(key)
+        else:
+            self._gone.add(key)
 
     def settle(self) -> "SortedList[str]":
-        if self.fresh:
-            self.ordered.update(self.fresh)
-            self.fresh.clear()
-        return self.ordered
+        """All keys, in order."""
+        ordered, gone = self._ordered, self._gone
+        if gone and _REBUILD * len(gone) >= len(ordered):
+            self._ordered = ordered = SortedList(key for key in ordered if key not in gone)
+        else:
+            for key in gone:
+                ordered.remove(key)
+        gone.clear()
+        if self._fresh:
+            ordered.update(self._fresh)
+            self._fresh.clear()
+        return ordered
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._fresh
+        yield from (key for key in self._ordered if key not in self._gone)
 
 
 class OrderedKeys:
@@ -31,43 +61,28 @@ class OrderedKeys:
     __slots__ = ("_buckets",)
 
     def __init__(self) -> None:
-        self._buckets: dict[str, _Bucket] = {}
+        self._buckets: defaultdict[str, _Bucket] = defaultdict(_Bucket)
 
     def add(self, key: str) -> None:
-        name = key[: key.find("/") + 1]
-        bucket = self._buckets.get(name)
-        if bucket is None:
-            bucket = self._buckets[name] = _Bucket()
-        bucket.fresh.add(key)
+        self._buckets[key[:BUCKET]].add(key)
 
     def remove(self, key: str) -> None:
-        bucket = self._buckets[key[: key.find("/") + 1]]
-        if key in bucket.fresh:
-            bucket.fresh.remove(key)
-        else:
-            bucket.ordered.remove(key)
+        self._buckets[key[:BUCKET]].remove(key)
 
     def first(self, key: str, end: str, limit: int) -> tuple[list[str], int]:
         """The first `limit` keys (0: all) in [key, end), and the number of all keys there."""
         if key >= end:
             return [], 0
-        name = key[: key.find("/") + 1]
-        if name and end <= name[:-1] + "0":  # "0" follows "/": the whole range lies in one bucket
-            bucket = self._buckets.get(name)
-            if bucket is None:
-                return [], 0
-            return _first(bucket.settle(), key, end, limit)
-        found = sorted(self._across(key, end))
+        low, high = key[:BUCKET], end[:BUCKET]
+        names = sorted(name for name in self._buckets if low <= name <= high)
+        if len(names) == 1:
+            return _first(self._buckets[names[0]].settle(), key, end, limit)
+        found = [one for name in names for one in self._buckets[name].settle().irange(key, end, (True, False))]
         return (found[:limit] if limit else found), len(found)
-
-    def _across(self, key: str, end: str) -> Iterator[str]:
-        for bucket in self._buckets.values():
-            yield from bucket.settle().irange(key, end, inclusive=(True, False))
 
     def __iter__(self) -> Iterator[str]:
         for bucket in self._buckets.values():
-            yield from bucket.fresh
-            yield from bucket.ordered
+            yield from bucket
 
 
 def _first(ordered: "SortedList[str]", key: str, end: str, limit: int) -> tuple[list[str], int]:

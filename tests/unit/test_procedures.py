@@ -40,7 +40,7 @@ BIG = Raw(b'"' + b"x" * INLINE_PAYLOAD_BYTES + b'"')
 
 def written(world: World, prefix: str) -> list[tuple[str, object, int]]:
     """Everything that was ever put under a prefix: (key, value, revision)."""
-    return [(w.key, w.after.value, w.revision) for w in world.kv._log if w.after and w.key.startswith(prefix)]
+    return [(w.key, w.after.value, w.revision) for w in world.kv.history if w.after and w.key.startswith(prefix)]
 
 
 def test_a_transaction_carries_reads_only_after_a_compare_has_failed() -> None:
