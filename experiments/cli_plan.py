@@ -169,14 +169,12 @@ def plan(
 
 def _check(answered: "Plan", out: Path, endpoints: str | None, repetitions: int) -> None:
     """Try the answer on the real system and show how good it was; exit code 1 where a target is missed."""
-    from rich.console import Console  # noqa: PLC0415
-
     from experiments.console import progress_bar  # noqa: PLC0415
     from experiments.planning import check, console  # noqa: PLC0415
 
     with progress_bar("check") as on_step:
         found = check.run(answered, out, endpoints=endpoints, repetitions=repetitions, on_step=on_step)
-    Console().print(console.check_table(found))
+    console.wide().print(console.check_table(found))
     print(f"checked on the real system: {found.repetitions} repetitions, {found.lost} tasks lost")
     if found.disturbed:
         print(f"warning: other processes used the machine during {found.disturbed} of them; try again when it is quiet")
@@ -218,7 +216,6 @@ def whatif(
         fail(PROGRAM, "whatif: what is to change? --set topology.workers=5, or --load 1.5", USAGE_ERROR)
     with clear_errors(PROGRAM):
         import msgspec  # noqa: PLC0415
-        from rich.console import Console  # noqa: PLC0415
 
         from experiments.planning import console  # noqa: PLC0415
         from experiments.planning import whatif as prediction  # noqa: PLC0415
@@ -235,7 +232,7 @@ def whatif(
                 n_jobs=jobs or -1,
                 on_done=lambda done, total: tell(done, f"of {total}"),
             )
-        shown = Console()
+        shown = console.wide()
         lines = [*console.whatif_lines(found), *console.trust_lines(found.trust, found.cores)]
         shown.print(lines[0], highlight=False, soft_wrap=True, markup=False)
         shown.print(console.whatif_table(found))

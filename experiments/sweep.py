@@ -5,6 +5,7 @@ Here that means processes of this machine (loky: started anew, never forked). Un
 no files are read where it runs, and the results are the same, bit for bit, wherever that is.
 """
 
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -101,15 +102,16 @@ def spread(
         return []
     total = len(jobs)
     results: list[T] = []
-    running: Generator[T, Any, None] = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(work)(job) for job in jobs
-    )
+    parallel = Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)  # no files in shared memory
+    running: Generator[T, Any, None] = parallel(delayed(work)(job) for job in jobs)
     try:
         for result in running:
             results.append(result)
             on_done(len(results), total)
     except KeyboardInterrupt:
-        running.close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that tasks are cancelled is what is wanted
+            running.close()
         _end_processes()
         raise
     return results

@@ -144,8 +144,10 @@ def read(folder: Path) -> Plan:
     """A saved answer. Raises ExperimentError where there is none."""
     try:
         return msgspec.json.decode((folder / PLAN).read_bytes(), type=Plan)
-    except (OSError, msgspec.DecodeError) as error:
-        raise ExperimentError(f"{folder} holds no plan of 'tandem-bench plan' ({error})") from error
+    except OSError as error:
+        raise ExperimentError(f"{folder} holds no plan of 'tandem-bench plan' ({PLAN}: {error.strerror})") from error
+    except msgspec.DecodeError as error:
+        raise ExperimentError(f"{folder / PLAN} is no plan of this version of 'tandem-bench plan': {error}") from error
 
 
 def _none(question: Question, closest: Evaluation | None, simulations: int, *, complete: bool) -> str:
@@ -258,7 +260,7 @@ def _curves(evaluate: Evaluator, topology: Topology) -> tuple[Curve, ...]:
     target = evaluate.question.targets[0]
     bounds = evaluate.question.bounds
     by_slots = len(bounds.slots) > 1
-    sizes = [("slots of each worker", "slots", bounds.slots), ("workers", "workers", bounds.workers)]
+    sizes = [("slots of each worker", "slots", bounds.slots), ("workers", "workers", evaluate.question.workers)]
     label, name, values = sizes[0 if by_slots else 1]
     now = getattr(topology, name)
     place = values.index(now)

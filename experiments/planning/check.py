@@ -7,9 +7,9 @@ import msgspec
 
 from experiments import metrics, scenario
 from experiments.planning.answer import CHECK_REPETITIONS, SCENARIO, Plan
+from experiments.planning.recorded import disturbed_in
 from experiments.planning.targets import UTILISATION, Target
 from experiments.run import Step, run_scenario, worlds_of
-from experiments.world import ExperimentError
 
 CHECK, RUNS = "check.json", "check"
 ROWS = (
@@ -77,7 +77,7 @@ def run(
         if path not in asked
     ]
     found = Check(
-        rows=tuple(rows), repetitions=repetitions, disturbed=_disturbed(runs, repetitions), lost=measured["lost"]
+        rows=tuple(rows), repetitions=repetitions, disturbed=disturbed_in(runs, "real"), lost=measured["lost"]
     )
     (folder / CHECK).write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
     return found
@@ -92,14 +92,3 @@ def _at(values: metrics.Values, path: str) -> metrics.Values:
     for part in path.split("."):
         values = values[part]
     return values
-
-
-def _disturbed(runs: Path, repetitions: int) -> int:
-    found = 0
-    for number in range(repetitions):
-        path = runs / "real" / str(number) / "environment.json"
-        try:
-            found += bool(msgspec.json.decode(path.read_bytes())["disturbed"])
-        except (OSError, msgspec.DecodeError, KeyError) as error:
-            raise ExperimentError(f"{path}: {error}") from error
-    return found

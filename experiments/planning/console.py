@@ -6,11 +6,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
+from experiments.phrases import MIN_FOR_INTERVAL
 from experiments.planning.answer import Plan
 from experiments.planning.check import Check
 from experiments.planning.evaluate import describe
+from experiments.planning.targets import UTILISATION
 from experiments.planning.trust import NOTHING, Trust
 from experiments.planning.whatif import WhatIf
 
@@ -18,8 +20,9 @@ LABELS = {
     "throughput_per_s": "throughput",
     "makespan_s": "makespan",
     "cpu_s_per_1000": "CPU for 1,000 tasks",
-    "utilisation": "utilisation of the slots",
+    UTILISATION: "utilisation of the slots",
 }
+WIDTH = 120
 
 
 @contextmanager
@@ -43,20 +46,17 @@ def counter(title: str) -> Iterator[Callable[[int, str], None]]:
 
 def show_plan(answer: Plan) -> None:
     """The answer, for people."""
-    console = Console()
+    console = wide()
     for line in plan_lines(answer):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
-    table = Table("predicted", "value", "95 % interval", "n", title_justify="left")
+    table = Table("predicted", "value ± half of the 95 % interval", "n", title_justify="left")
     for target in answer.targets:
-        value, interval = _both(answer.targeted[target.text], target.figure)
-        table.add_row(
-            f"{target.label} (target: {target.text})", value, interval, str(answer.targeted[target.text]["n"])
-        )
+        figure = answer.targeted[target.text]
+        table.add_row(f"{target.label} (target: {target.text})", cell(figure, target.figure), str(figure["n"]))
     asked = {target.figure for target in answer.targets}
     for name, figure in answer.figures.items():
         if name not in asked:
-            value, interval = _both(figure, name)
-            table.add_row(label(name), value, interval, str(figure["n"]))
+            table.add_row(label(name), cell(figure, name), str(figure["n"]))
     console.print(table)
     for line in (*room_lines(answer), *trust_lines(answer.trust, answer.cores)):
         console.print(line, highlight=False, soft_wrap=True, markup=False)
@@ -130,7 +130,7 @@ def check_table(found: Check) -> Table:
             verdict = "met" if row.target.met(row.measured["value"]) else "MISSED"
         error = "" if row.error is None else f"{row.error:+.1%}"
         name = row.name if row.target is not None else label(row.name)
-        table.add_row(name, _cell(row.predicted, key), _cell(row.measured, key), error, verdict)
+        table.add_row(name, cell(row.predicted, key), cell(row.measured, key), error, verdict)
     return table
 
 
@@ -140,17 +140,25 @@ def check_table(found: Check) -> Table:
 def whatif_table(found: WhatIf) -> Table:
     """Recorded, model as it is, model changed."""
     world = "recorded" if found.world == "real" else "recorded (model)"
-    table = Table("figure", world, "model, as it is", "error", "model, changed", "difference", title_justify="left")
+    table = Table(
+        Column("figure", no_wrap=True),
+        world,
+        "model, as it is",
+        "error",
+        "model, changed",
+        "difference",
+        title_justify="left",
+    )
     for row in found.rows:
         if row.as_is["value"] is None and row.changed["value"] is None:
             continue
         error = "" if row.error is None else f"{row.error:+.1%}"
         table.add_row(
             label(row.name),
-            _cell(row.recorded, row.name),
-            _cell(row.as_is, row.name),
+            cell(row.recorded, row.name),
+            cell(row.as_is, row.name),
             error,
-            _cell(row.changed, row.name),
+            cell(row.changed, row.name),
             _difference(row.difference, row.name, row.change, significant=row.significant),
         )
     return table
@@ -167,6 +175,11 @@ def whatif_lines(found: WhatIf) -> list[str]:
             "'error' is the model's own, on the recorded run"
         ),
     ]
+    if found.disturbed:
+        lines.append(
+            f"warning: other processes used the machine during {found.disturbed} of the recorded repetitions; the "
+            "model knows nothing of them"
+        )
     if found.unfinished:
         lines.append(f"{found.unfinished} of the changed simulations left tasks unfinished")
     return lines
@@ -176,10 +189,8 @@ def _difference(figure: dict[str, Any], name: str, change: float | None, *, sign
     if figure["value"] is None:
         return ""
     if not significant and figure["n"] > 1:
-        return "no significant difference"
-    text = value_of(figure["value"], name, sign=True)
-    if figure["low"] is not None:
-        text += f" [{value_of(figure['low'], name, sign=True)}, {value_of(figure['high'], name, sign=True)}]"
+        return "not significant"
+    text = cell(figure, name, sign=True)
     return text if change is None else f"{text} ({change:+.0%})"
 
 
@@ -187,38 +198,41 @@ def _difference(figure: dict[str, Any], name: str, change: float | None, *, sign
 
 
 def label(name: str) -> str:
-    """'latency_s.total.p99' -> 'total latency, p99'."""
+    """'latency_s.total.p99' -> 'total, p99'."""
     parts = name.split(".")
-    return f"{parts[1].replace('_', ' ')} latency, {parts[2]}" if len(parts) == 3 else LABELS.get(name, name)
+    return f"{parts[1].replace('_', ' ')}, {parts[2]}" if len(parts) == 3 else LABELS.get(name, name)
+
+
+def unit_of(name: str, value: float) -> tuple[float, str]:
+    """Factor and unit in which a figure of this size is shown."""
+    if name == UTILISATION:
+        return 100.0, " %"
+    if name.endswith("_per_s"):
+        return 1.0, "/s"
+    if abs(value) < 1e-3:
+        return 1e6, " us"
+    return (1e3, " ms") if abs(value) < 1 else (1.0, " s")
 
 
 def seconds(value: float) -> str:
     """With the unit that suits its size."""
-    size = abs(value)
-    if size < 1e-3:
-        return f"{value * 1e6:.3g} us"
-    return f"{value * 1e3:.3g} ms" if size < 1 else f"{value:.3g} s"
+    return cell({"value": value, "low": None, "high": None, "n": 0}, "")
 
 
-def value_of(value: float, name: str, *, sign: bool = False) -> str:
-    """A figure with its unit."""
-    plus = "+" if sign and value > 0 else ""
-    if name == "utilisation" or name.startswith("utilisation"):
-        return f"{plus}{value:.1%}"
-    if name.endswith("_per_s"):
-        return f"{plus}{value:,.4g}/s"
-    return plus + seconds(value)
+def cell(figure: dict[str, Any], name: str, *, sign: bool = False) -> str:
+    """'87.3 ± 3.1 ms': half of the 95 % interval; with few values their number instead."""
+    value = figure["value"]
+    if value is None:
+        return ""
+    factor, unit = unit_of(name, value)
+    text = f"{value * factor:{'+' if sign else ''},.4g}"
+    if figure["low"] is None or figure["n"] < MIN_FOR_INTERVAL:
+        return f"{text}{unit}" + (f" (n = {figure['n']})" if figure["n"] else "")
+    half = (figure["high"] - value) * factor
+    return f"{text} ± {half:{',.0f' if half >= 10 else '.2g'}}{unit}"
 
 
-def _both(figure: dict[str, Any], name: str) -> tuple[str, str]:
-    if figure["value"] is None:
-        return "", ""
-    value = value_of(figure["value"], name)
-    if figure["low"] is None:
-        return value, ""
-    return value, f"{value_of(figure['low'], name)} to {value_of(figure['high'], name)}"
-
-
-def _cell(figure: dict[str, Any], name: str) -> str:
-    value, interval = _both(figure, name)
-    return f"{value} ({interval})" if interval else value
+def wide() -> Console:
+    """The terminal as it is; on a pipe wide enough for the tables."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, WIDTH))

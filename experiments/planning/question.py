@@ -174,6 +174,16 @@ class Question:
         return float(self.service_s.std()) / mean if mean > 0 else 0.0
 
     @property
+    def workers(self) -> tuple[int, ...]:
+        """Numbers to choose from: where a host is killed, one worker is too few."""
+        return tuple(one for one in self.bounds.workers if self.survive != "host" or one > 1)
+
+    @property
+    def schedulers(self) -> tuple[int, ...]:
+        """Likewise."""
+        return tuple(one for one in self.bounds.schedulers if self.survive != "scheduler" or one > 1)
+
+    @property
     def offered(self) -> float:
         """Slots that the load keeps busy (Erlang)."""
         return self.rate_per_s * float(self.service_s.mean())

@@ -71,11 +71,12 @@ def cores_used(samples: pd.DataFrame, first_s: float, last_s: float) -> dict[str
 
 
 def _growth(final: pd.DataFrame) -> float:
-    if len(final) < MIN_FOR_TREND:
+    if final["observed"].notna().sum() < MIN_FOR_TREND:
         return 0.0
-    ordered = final.sort_values("intended", kind="stable")
-    total = (ordered["observed"] - ordered["intended"]).to_numpy()
-    middle, last = np.nanmean(total[len(total) // 3 : 2 * len(total) // 3]), np.nanmean(total[2 * len(total) // 3 :])
+    ended = final[final["observed"].notna()].sort_values("intended", kind="stable")
+    total = (ended["observed"] - ended["intended"]).to_numpy()
+    third = len(total) // 3
+    middle, last = total[third : 2 * third].mean(), total[2 * third :].mean()
     return float(last / middle - 1.0) if middle > 0 else 0.0
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 
@@ -24,6 +25,8 @@ class Recorded:
     world: WorldName
     traces: tuple[pd.DataFrame, ...]
     figures: metrics.Values
+    disturbed: int
+    """Repetitions during which other processes used the machine."""
 
     def workload(self, repetition: int, like: Scenario | None = None) -> Workload:
         """The tasks of a repetition as they were recorded; payload and handler from `like` (default: as recorded)."""
@@ -59,7 +62,8 @@ def load(path: Path) -> Recorded:
     for world in ("real", "sim"):
         folders = sorted((path / world).glob("*/trace.parquet"), key=lambda file: int(file.parent.name))
         if folders and world in summaries:
-            return Recorded(path, one, world, tuple(_trace(file) for file in folders), summaries[world])
+            traces = tuple(_trace(file) for file in folders)
+            return Recorded(path, one, world, traces, summaries[world], disturbed_in(path, world))
     raise ScenarioError(f"{path} holds no repetition of a run (real/0/trace.parquet)")
 
 
@@ -72,3 +76,17 @@ def _trace(path: Path) -> pd.DataFrame:
     if missing or not len(frame):
         raise ScenarioError(f"{path}: " + (f"lacks the column {missing[0]!r}" if missing else "holds no task"))
     return frame
+
+
+def disturbed_in(run: Path, world: WorldName) -> int:
+    """How many repetitions say that other processes used the machine meanwhile.
+
+    Raises ScenarioError where one says nothing.
+    """
+    found = 0
+    for path in sorted((run / world).glob("*/environment.json")):
+        try:
+            found += bool(msgspec.json.decode(path.read_bytes())["disturbed"])
+        except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
+            raise ScenarioError(f"{path} does not say whether the machine was quiet: {error}") from error
+    return found

@@ -1,10 +1,10 @@
 """The search for the cheapest configuration.
 
 Configurations lie on lines: along a line one number grows (the slots of a worker, or the workers), and the cost with
-it. A target is missed up to some point of a line and met from there on; the point is found by galloping and bisecting,
-and queueing theory says where to begin (`erlang`). Lines are taken in the order of the least they could cost, and one
-that could not beat what is known is left out. More workers can also make things worse, since all share the cores of a
-host: a line on which more of the same does not help is given up.
+it. A target is missed up to some point of a line and met from there on; the point is found by galloping and bisecting.
+Queueing theory says where to begin on the first line (`erlang`), and each line where to begin on the next. Lines are
+taken in the order of the least they could cost, and one that could not beat what is known is left out. More workers can
+also make things worse, since all share the cores of a host: a line on which more of the same does not help is given up.
 
 Then what costs nothing is settled: poll intervals and the lease's time to live as long as the targets allow, because
 long ones use less of etcd and of the processors.
@@ -42,14 +42,6 @@ def cost_of(costs: Costs, topology: Topology, cores: float = 0.0) -> float:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Configurations of growing cost. `start`: where to begin; none before it could do (slot bound)."""
-
-    points: tuple[Topology, ...]
-    start: int
-
-
 @dataclass(slots=True)
 class Found:
     """The best so far. `complete`: the search was not cut short by its budget."""
@@ -66,6 +58,7 @@ class Search:
         self._try = evaluator
         self._question: Question = evaluator.question
         self._found = Found()
+        self._wanted = likely_slots(evaluator.question)  # in all: what the last line taught
 
     def run(self) -> Found:
         """The cheapest configuration that meets all targets, its interval included, if there is any."""
@@ -87,42 +80,45 @@ class Search:
             base = with_intervals(base, bounds.intervals_s[0])
         if self._question.survive is not None:
             base = msgspec.structs.replace(base, lease_ttl_s=bounds.lease_ttls_s[0])
-        for line in lines(self._question, base):
-            limit = self._limit(line)
-            if limit:
-                found = self._along(Line(line.points[:limit], min(line.start, limit - 1)))
+        for points in lines(self._question, base):
+            affordable = points[: self._affordable(points)]
+            if affordable:
+                found = self._along(affordable)
                 self._keep(self._relaxed(found) if found else None)
 
-    def _limit(self, line: Line) -> int:
+    def _affordable(self, points: Sequence[Topology]) -> int:
         """How many points of a line are worth trying: those that cost no more than the best known."""
         if self._found.best is None:
-            return len(line.points)
+            return len(points)
         best = self._cost(self._found.best)
-        return sum(cost_of(self._question.costs, one) <= best + TIED for one in line.points)
+        return sum(cost_of(self._question.costs, one) <= best + TIED for one in points)
 
-    def _along(self, line: Line) -> Evaluation | None:
+    def _along(self, points: Sequence[Topology]) -> Evaluation | None:
         """The first point of a line that meets the targets."""
-        low, high = -1, line.start
-        last: Evaluation | None = None
+        high = next((place for place, one in enumerate(points) if slots_of(one) >= self._wanted), len(points) - 1)
+        low, last = -1, None
         for step in range(MAX_STEPS_UP):
-            now = self._evaluate(line.points[high])
+            now = self._evaluate(points[high])
             if now.met:
-                return self._bisect(line, low, high)
-            if high == len(line.points) - 1 or (last is not None and hopeless(last, now)):
+                return self._first(points, low, high)
+            self._wanted = max(self._wanted, slots_of(points[high]) + 1)
+            if high == len(points) - 1 or (last is not None and hopeless(last, now)):
                 return None
             low, last = high, now
-            high = min(high + 2**step, len(line.points) - 1)
+            high = min(high + 2**step, len(points) - 1)
         return None
 
-    def _bisect(self, line: Line, low: int, high: int) -> Evaluation:
-        """`low` misses (or lies before the line), `high` meets."""
+    def _first(self, points: Sequence[Topology], low: int, high: int) -> Evaluation:
+        """`low` misses (or lies before the line), `high` meets: down in growing steps, then bisecting."""
+        step = 1
         while high - low > 1:
-            middle = (low + high) // 2
-            if self._evaluate(line.points[middle]).met:
-                high = middle
+            middle = max(high - step, (low + high) // 2)
+            if self._evaluate(points[middle]).met:
+                high, step = middle, step * 2
             else:
                 low = middle
-        return self._evaluate(line.points[high])
+        self._wanted = slots_of(points[high])
+        return self._evaluate(points[high])
 
     def _relaxed(self, found: Evaluation) -> Evaluation:
         """With the longest intervals and time to live that still meet the targets."""
@@ -179,26 +175,24 @@ class Search:
         return self._try(best.topology, repetitions=FINAL_REPETITIONS)
 
 
-def lines(question: Question, base: Topology) -> Iterator[Line]:
-    """All lines, the cheapest beginnings first."""
-    bounds, fewest, likely = question.bounds, fewest_slots(question), likely_slots(question)
-    least = 2 if question.survive in {"host", "scheduler"} else 1
-    schedulers = [one for one in bounds.schedulers if question.survive != "scheduler" or one >= least]
-    workers = [one for one in bounds.workers if question.survive != "host" or one >= least]
-    drafts = [
-        [msgspec.structs.replace(base, schedulers=many, workers=one, slots=size) for one, size in sizes]
-        for many in schedulers
-        for sizes in _sizes(bounds, workers, fewest)
+def slots_of(topology: Topology) -> int:
+    """In all."""
+    return topology.workers * topology.slots
+
+
+def lines(question: Question, base: Topology) -> list[Sequence[Topology]]:
+    """Configurations of growing cost, none with fewer slots than the slot bound; the cheapest beginnings first."""
+    fewest = fewest_slots(question)
+    found = [
+        [
+            msgspec.structs.replace(base, schedulers=many, workers=workers, slots=slots)
+            for workers, slots in sizes
+            if workers * slots >= fewest
+        ]
+        for many in question.schedulers
+        for sizes in _sizes(question.bounds, question.workers, fewest)
     ]
-    found = []
-    for draft in drafts:
-        points = tuple(one for one in draft if one.workers * one.slots >= fewest)
-        if points:
-            start = next(
-                (place for place, one in enumerate(points) if one.workers * one.slots >= likely), len(points) - 1
-            )
-            found.append(Line(points, start))
-    yield from sorted(found, key=lambda line: cost_of(question.costs, line.points[0]))
+    return sorted(filter(None, found), key=lambda points: cost_of(question.costs, points[0]))
 
 
 def _sizes(bounds: Bounds, workers: Sequence[int], fewest: int) -> Iterator[list[tuple[int, int]]]:

@@ -41,9 +41,9 @@ class Target(msgspec.Struct, frozen=True):
 
     @property
     def label(self) -> str:
-        """For people: 'total latency, p99'."""
+        """For people: 'total, p99'."""
         if self.is_latency:
-            return f"{self.stage.replace('_', ' ')} latency, {self.statistic}"
+            return f"{self.stage.replace('_', ' ')}, {self.statistic}"
         return "throughput" if self.figure == THROUGHPUT else self.figure
 
     def met(self, value: float | None) -> bool:

@@ -77,6 +77,8 @@ class WhatIf(msgspec.Struct, frozen=True, kw_only=True):
     changes: dict[str, Any]
     cores: int
     repetitions: int
+    disturbed: int
+    """Recorded repetitions during which other processes used the machine."""
     simulations: int
     rows: tuple[Row, ...]
     unfinished: int
@@ -145,6 +147,7 @@ def whatif(
         changes={**change.settings, **({"load": change.load} if change.load != 1.0 else {})},
         cores=values.cores,
         repetitions=len(found.traces),
+        disturbed=found.disturbed,
         simulations=len(pairs),
         rows=tuple(_row(name, found.figures, as_is, other) for name in FIGURES),
         unfinished=sum(one["completed"] < len(job.load or ()) for one, job in zip(other, after, strict=True)),
