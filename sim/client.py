@@ -8,6 +8,7 @@ import msgspec
 
 from core.machine.messages import Acknowledge, Deliver, Submit
 from core.machine.replay import build, header
+from core.model import TaskSpec
 from sim.component import Surroundings
 from sim.driver import Costs, Driver
 from sim.host import Process
@@ -72,14 +73,13 @@ class LoadGenerator:
         elapsed_s = self._around.kernel.now - self._start
         while last < len(intended_s) and float(intended_s[last]) <= elapsed_s:
             last += 1
-        self._called = self._around.kernel.now
         self._batch = self._load.specs[self._next : last]
         self._next = last
         return self._around.values.submit_call_s + self._around.values.submit_item_s * len(self._batch)
 
     def _submitted(self) -> None:
         self.pending += len(self._batch)
-        self.driver.put(Submit(tuple(self._batch), self._called, follow=True))
+        self.driver.put(Submit(tuple(self._batch), self._around.kernel.now, follow=True))
         self._wait()
 
     # --- closed ---
@@ -90,8 +90,10 @@ class LoadGenerator:
             self._next += 1
             self.pending += 1
             values = self._around.values
-            event = Submit((spec,), self._around.kernel.now, follow=True)
-            self.process.run(values.submit_call_s + values.submit_item_s, self.driver.put, event)
+            self.process.run(values.submit_call_s + values.submit_item_s, self._submit, spec)
+
+    def _submit(self, spec: TaskSpec) -> None:
+        self.driver.put(Submit((spec,), self._around.kernel.now, follow=True))
 
     # --- what comes back ---
 

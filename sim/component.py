@@ -18,6 +18,8 @@ from sim.kernel import Kernel, call_in
 from sim.link import Link
 from sim.streams import Streams
 
+IMPORT_PIECE_S = 0.005
+"""An interpreter that starts is computing all the time; it shares its core."""
 HANDLERS = ("cpu", "echo", "fail", "sleep")
 """What every worker has."""
 
@@ -135,6 +137,7 @@ class Component:
         self.name = name
         self._worker = worker
         self._lives: list[_Life] = []
+        self._starts_cpu_s = 0.0
         self._starting = 0  # a start that was overtaken by a kill comes to nothing
 
     @property
@@ -147,12 +150,29 @@ class Component:
         return self._lives[-1] if self._lives and not self._lives[-1].over else None
 
     def start(self, delay_s: float | None = None) -> None:
-        """Start a process. It takes its time: as long as `..._start_s` says, or `delay_s`."""
+        """Start a process: after `delay_s` at once or, without it, by `..._start_s` of CPU time for its imports."""
         values = self._around.values
-        if delay_s is None:
-            delay_s = values.worker_start_s if self._worker else values.scheduler_start_s
         self._starting += 1
-        call_in(self._around.kernel, delay_s, self._live, self._starting)
+        if delay_s is not None:
+            call_in(self._around.kernel, delay_s, self._live, self._starting)
+            return
+        process = Process(self._around.host, self.name, values)
+        self._import(self._starting, process, values.worker_start_s if self._worker else values.scheduler_start_s)
+
+    def _import(self, starting: int, process: Process, left_s: float) -> None:
+        """In pieces, so that others get their turn on the core."""
+        if starting != self._starting:
+            return
+        if left_s <= 0.0:
+            self._live(starting)
+            return
+        piece_s = min(left_s, IMPORT_PIECE_S)
+        self._starts_cpu_s += piece_s
+        process.run(piece_s, self._import, starting, process, left_s - piece_s)
+
+    def _restart(self, starting: int) -> None:
+        if starting == self._starting:
+            self.start()
 
     def _live(self, starting: int) -> None:
         latest = self._latest
@@ -185,7 +205,8 @@ class Component:
         for lease in life.leases:
             self._around.etcd.request(Revoke(lease), lambda _: None)
         if not life.draining:
-            self.start(self._around.values.nanny_restart_s + self._around.values.worker_start_s)
+            self._starting += 1
+            call_in(self._around.kernel, self._around.values.nanny_restart_s, self._restart, self._starting)
 
     def stop(self) -> None:
         """SIGSTOP."""
@@ -211,4 +232,5 @@ class Component:
         """CPU seconds of all lives, with what they do of their own accord."""
         values = self._around.values
         idle_cpu = values.worker_idle_cpu if self._worker else values.scheduler_idle_cpu
-        return idle_cpu * self._around.kernel.now + sum(life.process.cpu_s for life in self._lives)
+        own_s = idle_cpu * self._around.kernel.now + self._starts_cpu_s
+        return own_s + sum(life.process.cpu_s for life in self._lives)

@@ -56,7 +56,15 @@ class Executor:
         call_in(self._kernel, seconds, self._slept, job, self._kernel.now)
 
     def _slept(self, job: Job, started: float) -> None:
-        self._process.run(self._values.slot_wrap_s, self._finish, job, started)
+        self._process.execute(self._end, self._hand_over, job, started)
+
+    def _end(self, job: Job, started: float) -> float:
+        """The slot has the processor again: the task ends here, and what waking costs comes after that."""
+        self._ended = _result(job, started, self._kernel.now)
+        return self._values.slot_wrap_s
+
+    def _hand_over(self) -> None:
+        self._sink(self._ended)
 
     def _burn(self, job: Job, started: float | None, left_s: float) -> None:
         started = self._kernel.now if started is None else started

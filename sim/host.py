@@ -1,7 +1,8 @@
 """Processors. A Python process is a single server (the GIL) inside the cores that all processes of its host share.
 
 A job is taken when the process is free and a core is: both queues are first come, first served. A process that has more
-to do keeps its core for a time slice, `slice_s`, though others wait. Jobs are shorter than that and not interrupted. What a job costs may be known only once it begins.
+to do keeps its core for a time slice, `slice_s`, though others wait. Jobs are shorter than that and not interrupted.
+What a job costs may be known only once it begins.
 
 A process that had nothing to do pays `wake_s` for the first job (threads are woken, one hands over to the next), and is
 cold (`sim.coldness`). A part of each job, `tail`, is done after its effect: what other threads of the process tidy up

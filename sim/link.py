@@ -82,7 +82,7 @@ class Link:
 
     def _arrive(self, request: EtcdRequest, one: _Open) -> None:
         if not self._cut:
-            self._station.request(request, one.answered)
+            self._station.request(request, one.answered, self)
 
     def returned(self, one: _Open, response: Response) -> None:
         """The answer has arrived."""

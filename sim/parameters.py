@@ -64,6 +64,10 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Equally spaced quantiles of measured / fitted; empty: constant."""
     etcd_apply_s: float = 0.00003
     etcd_apply_item_s: float = 0.000006
+    etcd_connection_s: float = 0.0
+    """CPU time to wake a connection that has nothing under way: its messages do not come together with others."""
+    etcd_answer_s: float = 0.0
+    """CPU time from the effect of a write to its answer on the wire."""
     etcd_read_s: float = 0.00004
     etcd_read_item_s: float = 0.000002
     etcd_watch_delay_s: float = 0.0001

@@ -12,6 +12,8 @@ from sim.kernel import Kernel, call_in
 
 SETTLE_S = 2.0
 """From the start of the processes (which are up at once) to the start of the load: registered, watching, idle."""
+START_SPREAD_S = 1.0
+"""The processes start within this time."""
 DRAIN_S = 10.0
 """At the end everybody drains, so that last acknowledgements are seen; nobody needs this long without a fault."""
 
@@ -44,8 +46,8 @@ def _simulate(config: SimConfig) -> SimResult:
     kernel = Kernel()
     around = Surroundings(kernel, config)
     components = _components(around, config)
-    for component in components.values():
-        component.start(0.0)
+    for component in components.values():  # not together: the ticks of pollers must not be in step
+        component.start(START_SPREAD_S * around.streams["starts"].random())
     load = LoadGenerator(around)
     kernel.run(until=SETTLE_S)
     samples = _Samples(kernel, around, components, load, config.sample_interval_s)

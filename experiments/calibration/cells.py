@@ -11,6 +11,8 @@ import numpy as np
 
 BATCHES = (1, 10, 100, 256)
 CONCURRENCY = (1, 8, 64)
+SEVERAL_UP_TO = 10
+"""Puts in a transaction: with more of them the connection does not matter."""
 RESTS: tuple[tuple[float, int], ...] = ((0.001, 1), (0.003, 1), (0.01, 4), (0.03, 1))
 
 
@@ -22,12 +24,17 @@ class Cell:
     concurrency: int
     rest_s: float = 0.0
     sequence: int = 0
+    connections: int = 1
+    watched: bool = False
+    """Another connection of the same process hears of every put."""
 
     @property
     def name(self) -> str:
         if self.sequence:
-            return f"{self.sequence} put after {self.rest_s * 1000:g} ms"
-        return f"{self.concurrency} x {self.batch} puts"
+            return f"{self.sequence} put after {self.rest_s * 1000:g} ms{', watched' if self.watched else ''}"
+        return f"{self.concurrency} x {self.batch} puts" + (
+            f", {self.connections} links" if self.connections > 1 else ""
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +47,22 @@ class Seen:
     puts_per_fsync: float
     fsync_s: float = 0.0
     """Mean of one fsync; the model is told, so it does not say."""
+    heard_s: tuple[float, ...] = ()
+    """In watched cells: when each put was heard of, after its answer; negative: before it."""
 
     def quantile_s(self, share: float, place: int = 0, places: int = 1) -> float:
         return float(np.quantile(np.asarray(self.latencies_s)[place::places], share))
 
 
 def writes() -> list[Cell]:
-    return [Cell(batch, concurrency) for batch in BATCHES for concurrency in CONCURRENCY]
+    """One connection for all callers, as a component has it; and several, as a system has them."""
+    alone = [Cell(batch, concurrency) for batch in BATCHES for concurrency in CONCURRENCY]
+    return [*alone, *(Cell(batch, 8, connections=8) for batch in BATCHES if batch <= SEVERAL_UP_TO)]
 
 
 def rests() -> list[Cell]:
-    return [Cell(1, 1, rest_s, sequence) for rest_s, sequence in RESTS]
+    alone = [Cell(1, 1, rest_s, sequence) for rest_s, sequence in RESTS]
+    return [*alone, Cell(1, 1, 0.0, 1, watched=True), Cell(1, 1, 0.01, 1, watched=True)]
 
 
 def together(rounds: Sequence[Seen]) -> Seen:
@@ -61,4 +73,5 @@ def together(rounds: Sequence[Seen]) -> Seen:
         float(np.median([seen.server_cpu_s for seen in rounds])),
         float(np.median([seen.puts_per_fsync for seen in rounds])),
         float(np.median([seen.fsync_s for seen in rounds])),
+        tuple(one for seen in rounds for one in seen.heard_s),
     )

@@ -25,6 +25,7 @@ from sim.driver import items_of
 from sim.etcd.sizes import size
 from sim.run import simulate
 
+SLOTS = 10
 COMPONENTS = ("scheduler-1", "worker-1", "client-1")
 
 
@@ -90,10 +91,12 @@ def slots(*, quick: bool) -> tuple[float, float]:
     done: SimpleQueue[Result] = SimpleQueue()
     handlers = Handlers()
     handlers.include(builtin)
-    executor = Executor(handlers, 10, done.put)
+    executor = Executor(handlers, SLOTS, done.put)
+    count = 3000 if quick else 12_000
     try:
-        cpu_s = _cpu_of(lambda: _run(executor, done, 2000 if quick else 5000, 0.0)) / (2000 if quick else 5000)
-        results = _run(executor, done, 50, 0.02)
+        _run(executor, done, SLOTS * 10, 0.0)  # threads are there
+        cpu_s = _cpu_of(lambda: _run(executor, done, count, 0.0)) / count
+        results = [one for _ in range(30) for one in _run(executor, done, 1, 0.02)]
         over = sorted(result.finished_mono - result.started_mono - 0.02 for result in results)
         return cpu_s, max(0.0, over[len(over) // 2])
     finally:
@@ -113,9 +116,14 @@ def _run(executor: Executor, done: "SimpleQueue[Result]", count: int, duration_s
         for number in range(count)
     ]
     results: list[Result] = []
-    for first in range(0, count, 10):
-        executor.run(jobs[first : first + 10])
-        results += [done.get(timeout=30.0) for _ in jobs[first : first + 10]]
+    started = 0
+    while len(results) < count:  # as a worker does: whatever slots are free get the next jobs
+        free = SLOTS - (started - len(results))
+        executor.run(jobs[started : started + free])
+        started = min(count, started + free)
+        results.append(done.get(timeout=30.0))
+        while not done.empty():
+            results.append(done.get_nowait())
     return results
 
 

@@ -4,10 +4,11 @@ The means of the log's fsyncs and their number come from the server's /metrics; 
 because its histogram starts at 1 ms.
 """
 
+import itertools
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 from core.etcd.embedded import EmbeddedEtcd
@@ -20,6 +21,8 @@ from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
 
 METRICS_TIMEOUT_S = 5.0
+WATCHERS = 3
+"""That hear of the same puts, each over a connection of its own: what one costs would be lost in the noise."""
 KEYS = 4096
 """Written again and again: the server's memory must not grow, or its garbage collector is what is measured."""
 FSYNC, COMMIT = "etcd_disk_wal_fsync_duration_seconds", "etcd_disk_backend_commit_duration_seconds"
@@ -45,6 +48,10 @@ class WatchCost:
     server_cpu_s: float
 
 
+def _puts_of(batch: int, first: int) -> Txn:
+    return Txn((), tuple(Put(f"task/{(first + number) % KEYS:032x}", MARKER) for number in range(batch)))
+
+
 class Bench:
     """Measurements against one embedded server."""
 
@@ -52,7 +59,8 @@ class Bench:
         self._etcd = etcd
         self.store = store
         self._pid = etcd.pid()
-        self._keys = 0
+        self._stores = [store]
+        self._made: dict[int, itertools.cycle[Txn]] = {}
 
     def _metrics(self, name: str) -> tuple[float, float]:
         """Count and sum of a histogram of the server."""
@@ -63,18 +71,34 @@ class Bench:
         return found[name + "_count"], found[name + "_sum"]
 
     def _put(self, batch: int) -> Txn:
-        self._keys += batch
-        return Txn((), tuple(Put(f"task/{(self._keys - number) % KEYS:032x}", MARKER) for number in range(batch)))
+        """The next transaction, made before: to make it is not what is measured."""
+        made = self._made.get(batch)
+        if made is None:
+            made = self._made[batch] = itertools.cycle([_puts_of(batch, first) for first in range(0, KEYS, batch)])
+        return next(made)
 
     def measure(self, cell: Cell, seconds: float) -> Seen:
         """Run a cell for about so long."""
         if cell.sequence:
             rows = max(10, round(seconds / (cell.rest_s + 0.001 * cell.sequence)))
-            return self._watched(cell, lambda: self._rests(cell, rows))
+            return self._heard(cell, rows) if cell.watched else self._watched(cell, lambda: self._rests(cell, rows))
         self._closed(iter([self._put(cell.batch) for _ in range(cell.concurrency)]), cell.concurrency)  # warm
         return self._watched(
-            cell, lambda: self._closed(self._puts(cell.batch, time.perf_counter() + seconds), cell.concurrency)
+            cell,
+            lambda: self._closed(
+                self._puts(cell.batch, time.perf_counter() + seconds), cell.concurrency, cell.connections
+            ),
         )
+
+    def _several(self, connections: int) -> list[EtcdStore]:
+        while len(self._stores) < connections:
+            self._stores.append(EtcdStore(",".join(self._etcd.endpoints), self.store.namespace))
+        return self._stores[:connections]
+
+    def close(self) -> None:
+        """The connections that were opened here."""
+        for store in self._stores[1:]:
+            store.close()
 
     def _watched(self, cell: Cell, work: Callable[[], list[float]]) -> Seen:
         fsyncs, fsync_s = self._metrics(FSYNC)
@@ -99,6 +123,38 @@ class Bench:
                 latencies += self._closed(iter([self._put(1)]), 1)
         return latencies
 
+    def _heard(self, cell: Cell, rows: int) -> Seen:
+        """Puts after rests, while another connection listens."""
+        seen: SimpleQueue[float] = SimpleQueue()
+
+        def sink(event: Message) -> None:
+            if isinstance(event, Changes):
+                moment = time.perf_counter()
+                for _ in event.changes:
+                    seen.put(moment)
+
+        heard: list[float] = []
+
+        def work() -> list[float]:
+            latencies: list[float] = []
+            for _ in range(rows):
+                time.sleep(cell.rest_s)
+                latencies += self._closed(iter([self._put(1)]), 1)
+                answered = time.perf_counter()
+                heard.append(seen.get(timeout=10.0) - answered)
+            return latencies
+
+        other = EtcdStore(",".join(self._etcd.endpoints), self.store.namespace)
+        watcher = Watcher(other, sink)
+        try:
+            watcher.watch(Watch("task", "task/", "task0", 0))
+            self._until_watched(seen)
+            found = self._watched(cell, work)
+        finally:
+            watcher.close()
+            other.close()
+        return replace(found, heard_s=tuple(heard))
+
     def commits(self) -> tuple[float, float]:
         """Commits of the backend so far, and their time in all."""
         return self._metrics(COMMIT)
@@ -107,14 +163,15 @@ class Bench:
         while time.perf_counter() < until:
             yield self._put(batch)
 
-    def _closed(self, requests: Iterator[EtcdRequest], concurrency: int) -> list[float]:
+    def _closed(self, requests: Iterator[EtcdRequest], concurrency: int, connections: int = 1) -> list[float]:
+        stores = itertools.cycle(self._several(connections))
         answers: SimpleQueue[tuple[float, Response]] = SimpleQueue()
         latencies: list[float] = []
         open_ = 0
 
         def send(request: EtcdRequest) -> None:
             sent = time.perf_counter()
-            self.store.send(request, lambda answer: answers.put((sent, answer)))
+            next(stores).send(request, lambda answer: answers.put((sent, answer)))
 
         for request in requests:
             send(request)
@@ -140,42 +197,23 @@ class Bench:
         own_s, etcd_s = time.process_time() - own_s, cpu_s(self._pid) - etcd_s
         return Read(keys, sorted(latencies)[repeats // 2], own_s / repeats, etcd_s / repeats)
 
-    def watch_delays(self, repeats: int) -> list[float]:
-        """How much later than the acknowledgement a change is seen on another connection."""
-        seen: SimpleQueue[float] = SimpleQueue()
-
-        def sink(event: Message) -> None:
-            if isinstance(event, Changes):
-                moment = time.perf_counter()
-                for _ in event.changes:
-                    seen.put(moment)
-
-        other = EtcdStore(",".join(self._etcd.endpoints), self.store.namespace)
-        watcher = Watcher(other, sink)
-        try:
-            watcher.watch(Watch("task", "task/", "task0", 0))
-            self._until_watched(seen)
-            delays = []
-            for _ in range(repeats):
-                self._closed(iter([self._put(1)]), 1)
-                acknowledged = time.perf_counter()
-                delays.append(seen.get(timeout=10.0) - acknowledged)
-            return delays
-        finally:
-            watcher.close()
-            other.close()
-
     def watch_cost(self, batch: int, concurrency: int, seconds: float) -> WatchCost:
         """What watching adds to the CPU time of a busy client and of the server: the same load without and with it."""
         alone_s, server_alone_s, _ = self._cpu_per_txn(batch, concurrency, seconds)
         messages: list[int] = []
-        watcher = Watcher(self.store, lambda event: messages.append(len(getattr(event, "changes", ()))))
+
+        def sink(event: Message) -> None:
+            messages.append(len(getattr(event, "changes", ())))
+
+        watchers = [Watcher(store, sink) for store in self._several(1 + WATCHERS)[1:]]
         try:
-            watcher.watch(Watch("task", "task/", "task0", 0))
+            for watcher in watchers:
+                watcher.watch(Watch("task", "task/", "task0", 0))
             self._closed(iter([self._put(batch)] * concurrency), concurrency)
             watched_s, server_watched_s, count = self._cpu_per_txn(batch, concurrency, seconds)
         finally:
-            watcher.close()
+            for watcher in watchers:
+                watcher.close()
         return WatchCost(
             batch,
             len(messages),

@@ -1,8 +1,10 @@
 """The cells of the calibration on the model: the same client, the same load, the station in place of the server."""
 
+import itertools
 from typing import Any
 
 from core.kv.requests import Put, Response, Txn
+from core.machine.messages import Changes, Message, Watch
 from core.model import Marker, TaskSpec
 from experiments.calibration.cells import Cell, Seen
 from sim.etcd.station import EtcdStation
@@ -29,8 +31,17 @@ class Replica:
         host = Host(self._kernel, values.cores)
         self._station = EtcdStation(self._kernel, host, values, streams["etcd/fsync"], streams["etcd/kill"])
         self._process = Process(host, "client", values)
-        self._link = Link(self._kernel, self._station, self._process, values, streams["network"], _ignore)
+        links = [
+            Link(self._kernel, self._station, self._process, values, streams["network"], _ignore)
+            for _ in range(cell.connections)
+        ]
+        self._links = itertools.cycle(links)
         self._latencies: list[float] = []
+        self._answered_at: list[float] = []
+        self._heard_at: list[float] = []
+        if cell.watched:
+            listener = Link(self._kernel, self._station, self._process, values, streams["network"], self._hear)
+            listener.watch(Watch("task", "task/", "task0", 0))
         self._in_sequence = 0
         self._keys = 0
         self._done = self._kernel.event()
@@ -48,7 +59,13 @@ class Replica:
             self._process.cpu_s / count,
             self._station.cpu_s[0] / count,
             self._sends * self._cell.batch / self._station.fsyncs,
+            0.0,
+            tuple(heard - answered for heard, answered in zip(self._heard_at, self._answered_at, strict=False)),
         )
+
+    def _hear(self, event: Message) -> None:
+        if isinstance(event, Changes):
+            self._heard_at += [self._kernel.now] * len(event.changes)
 
     def _send_next(self) -> None:
         """The first of a row: the process has nothing else to do."""
@@ -66,7 +83,7 @@ class Replica:
         return False
 
     def _sent(self, since: float) -> None:
-        self._link.send(self._put(), lambda answer: self._answered(since, answer))
+        next(self._links).send(self._put(), lambda answer: self._answered(since, answer))
 
     def _put(self) -> Txn:
         batch = self._cell.batch
@@ -90,6 +107,7 @@ class Replica:
             self._sent(answered)
 
     def _rest(self, since: float) -> None:
+        self._answered_at.append(self._kernel.now)
         self._latencies.append(self._kernel.now - since)
         call_in(self._kernel, self._cell.rest_s, self._send_next)
 

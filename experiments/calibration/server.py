@@ -7,6 +7,7 @@ from statistics import median
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from core.etcd.binary import Server
 from core.etcd.embedded import EmbeddedEtcd
@@ -20,6 +21,9 @@ from experiments.world import Tell
 from sim.parameters import Values, WriteTimes
 
 QUANTILES = 21
+LEVELS = np.linspace(0.0, 0.999, 251)
+"""Fine enough for the slowest in a hundred."""
+SHAPE_FROM = (Cell(1, 1), Cell(1, 1, 0.003, 1), Cell(1, 1, 0.03, 1))
 ROUNDS = 6
 """A disturbance of some seconds meets each cell in one of them; medians forget it."""
 WATCHED = (1, 10, 100)
@@ -37,7 +41,6 @@ class Found:
     seen: dict[Cell, list[Seen]] = field(default_factory=lambda: defaultdict(list))
     reads: dict[int, list[Read]] = field(default_factory=lambda: defaultdict(list))
     costs: list[WatchCost] = field(default_factory=list)
-    delays: list[float] = field(default_factory=list)
     commits: int = 0
     commit_s: float = 0.0
 
@@ -77,11 +80,11 @@ def one_round(found: Found, etcd: EmbeddedEtcd, tell: Tell, *, quick: bool) -> N
         tell("reads and watches")
         for keys in (1, 30, 300, 1000):
             found.reads[keys].append(bench.reads(keys, 40))
-        found.delays += bench.watch_delays(60)
         found.costs += [bench.watch_cost(batch, 8, seconds / 2) for batch in WATCHED]
         commits, commit_s = bench.commits()
         found.commits += int(commits)
         found.commit_s += commit_s
+        bench.close()
     finally:
         store.close()
 
@@ -99,9 +102,9 @@ def conclude(book: Book, found: Found, tell: Tell, *, cores: int, quick: bool, d
     book.put("etcd_commit_s", commit_s, "s", f"/metrics: mean commit of the backend, n = {found.commits}")
     book.put("network_delay_s", NETWORK_S, "s", "an exchange of bytes over loopback, halved")
     _reads(book, found.reads)
+    _watches(book, found.costs)
     tell("fitting: the model does the same, and its costs are moved until it looks like the server")
     rows = _fit(book, seen, cores, quick=quick)
-    _watches(book, found.delays, found.costs)
     return Kept([_cell(cell, one) for cell, one in seen.items()], rows, write_times(book, seen))
 
 
@@ -111,18 +114,20 @@ def _disk(book: Book, seen: dict[Cell, Seen]) -> None:
     logs = fit.line([cell.batch for cell in alone], [one.fsync_s for one in alone.values()])
     count = sum(len(one.latencies_s) for one in alone.values())
     book.line("etcd_fsync_s", "etcd_fsync_item_s", logs, f"/metrics: mean fsync by puts a fsync, {count} transactions")
-    single = alone[Cell(1, 1)]
-    # The median of what is not the disk is what the rest of the latency is; the disk makes the shape.
-    times = np.array(single.latencies_s)
-    rest_s = times - (np.median(times) - logs.a)
-    shape = np.quantile(np.maximum(rest_s, logs.a / 4), np.linspace(0, 0.999, QUANTILES))
+    shape = np.quantile(np.concatenate([_waits(seen[cell], logs.a) for cell in SHAPE_FROM]), LEVELS)
     shape /= ((shape[1:] + shape[:-1]) / 2).mean()
     book.put(
         "etcd_fsync_residuals",
         tuple(float(f"{ratio:.4g}") for ratio in shape),
         "ratio",
-        f"quantiles 0 to 0.999 of single puts without what is not the disk, over their mean, n = {len(times)}",
+        "quantiles 0 to 0.999 of single puts, at once and after rests, without what is not the disk, over their mean",
     )
+
+
+def _waits(seen: Seen, fsync_s: float) -> NDArray[np.float64]:
+    """Waits for the disk: the median of what is not the disk is taken off, the rest is the disk's doing."""
+    times = np.array(seen.latencies_s)
+    return np.maximum(times - (np.median(times) - fsync_s), fsync_s / 4)
 
 
 def _reads(book: Book, reads: dict[int, list[Read]]) -> None:
@@ -151,8 +156,8 @@ def _fit(book: Book, seen: dict[Cell, Seen], cores: int, *, quick: bool) -> list
     return solution.rows
 
 
-def _watches(book: Book, delays: Sequence[float], costs: Sequence[WatchCost]) -> None:
-    book.put("etcd_watch_delay_s", 10e-6, "s", f"seen {np.median(delays) * 1e6:.0f} us after the acknowledgement")
+def _watches(book: Book, costs: Sequence[WatchCost]) -> None:
+    book.put("etcd_watch_delay_s", 0.0, "s", "watchers are told before the answer leaves")
     rows = [[cost for cost in costs if cost.batch == batch and cost.messages] for batch in WATCHED]
     messages = sum(cost.messages for cost in costs)
     changes = [median(cost.changes / cost.messages for cost in row) for row in rows]

@@ -58,6 +58,7 @@ class EtcdStation:
         self._life = 0
         self._numbers = itertools.count(1)
         self._open: dict[int, Reply] = {}
+        self._busy: dict[object, int] = {}  # requests under way, by connection
         self._durable: deque[Entry] = deque()  # committed before a kill, applied at the restart
         self._connections: dict[Connection, None] = {}
         call_in(kernel, values.etcd_expiry_interval_s, self._expire)
@@ -86,7 +87,7 @@ class EtcdStation:
 
     # --- what clients ask ---
 
-    def request(self, request: EtcdRequest, reply: Reply) -> None:
+    def request(self, request: EtcdRequest, reply: Reply, connection: object = None) -> None:
         """A request has arrived. `reply` is called once when the answer leaves."""
         if not self.up:
             reply(Unknown("etcd is down"))
@@ -94,9 +95,14 @@ class EtcdStation:
         number = next(self._numbers)
         self._open[number] = reply
         items = size(request)
-        entry = Entry(number, request, items)
+        entry = Entry(number, request, items, connection)
         after = self._path.write if writes(request) else self._read
-        self._use_core(self.values.etcd_request_s + self.values.etcd_request_item_s * items, after, entry)
+        cost_s = self.values.etcd_request_s + self.values.etcd_request_item_s * items
+        busy = self._busy.get(connection, 0)
+        self._busy[connection] = busy + 1
+        if not busy:
+            cost_s += self.values.etcd_connection_s
+        self._use_core(cost_s, after, entry)
 
     def _use_core(self, cost_s: float, done: Callable[..., object], *arguments: object) -> None:
         """Coarse models know no processors: what they cost is in their times."""
@@ -106,12 +112,17 @@ class EtcdStation:
             self._cores.use(cost_s, done, *arguments)
 
     def _effect(self, entry: Entry) -> None:
-        """A write takes effect."""
-        self._answer(entry, self.kv.apply(entry.request, self.kernel.now))
+        """A write takes effect. Watchers hear of it while its answer is on the way out."""
+        answer = self.kv.apply(entry.request, self.kernel.now)
+        if self.values.etcd_answer_s:
+            self._use_core(self.values.etcd_answer_s, self._answer, entry, answer)
+        else:
+            self._answer(entry, answer)
 
     def _answer(self, entry: Entry, answer: Response) -> None:
         reply = self._open.pop(entry.number, None)
         if reply is not None:
+            self._busy[entry.connection] -= 1
             reply(answer)
 
     def _read(self, entry: Entry) -> None:
@@ -171,6 +182,7 @@ class EtcdStation:
         self._cores.forget()
         self._durable.extend(self._path.kill(self._kills.integer))
         unanswered, self._open = self._open, {}
+        self._busy.clear()
         self._watches.kill()
         for reply in unanswered.values():
             reply(Unknown("etcd was killed"))
