@@ -11,7 +11,7 @@ from experiments.cli import PROGRAM, ProfileOption, SeedOption, app
 if TYPE_CHECKING:
     from sim.parameters import Refinement
 
-OUT = Path("reports/latest/validation")
+OUT, OUT_OF_STRESS = Path("reports/latest/validation"), Path("reports/latest/validation-stress")
 
 
 class RefinementName(StrEnum):
@@ -36,16 +36,19 @@ DEFAULT = (RefinementName.STATION,)
 def validate(
     *,
     out: Annotated[
-        Path,
-        typer.Option(help="Where runs, figures and the page go. Repetitions that are finished there are not repeated."),
-    ] = OUT,
+        Path | None,
+        typer.Option(
+            help="Where runs, figures and the page go. Repetitions that are finished there are not repeated. "
+            f"Default: {OUT}, or with --stress {OUT_OF_STRESS}."
+        ),
+    ] = None,
     scenario: Annotated[
         list[str] | None,
         typer.Option("--scenario", metavar="NAME", help="Only this one; may be given again. Default: all of a group."),
     ] = None,
     stress: Annotated[bool, typer.Option("--stress", help="The scenarios that are meant to break the model.")] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Shorter loads, 3 real and 10 simulated repetitions: 5 minutes, not 25.")
+        bool, typer.Option("--quick", help="Shorter loads, 3 real and 10 simulated repetitions: 6 minutes, not 30.")
     ] = False,
     real: Annotated[int | None, typer.Option(min=1, help="Real repetitions. Default: 10, or 5 for long loads.")] = None,
     simulated: Annotated[
@@ -84,6 +87,7 @@ def validate(
         fail(PROGRAM, "--runs goes with --sim-only: real runs are made in --out", USAGE_ERROR)
     if record is not None and not record.strip():
         fail(PROGRAM, "--record needs a reason: why these errors are right now", USAGE_ERROR)
+    out = out or (OUT_OF_STRESS if stress else OUT)
     with clear_errors(PROGRAM):
         from experiments.scenario import ScenarioError  # noqa: PLC0415
         from experiments.validation import command, page  # noqa: PLC0415

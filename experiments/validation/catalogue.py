@@ -1,7 +1,8 @@
 """The frozen list of validation scenarios, and how often each is run.
 
 Calibration never sees them, and the report does not run them. Nothing is added here to make a table look better, and
-nothing is taken away because it looks bad; `STRESS` holds what is meant to break the model.
+nothing is taken away because it looks bad; `STRESS` holds what is meant to break the model. A slow disk is not there:
+the embedded server writes where temporary files go, and without privileges that disk cannot be slowed down.
 """
 
 import difflib
