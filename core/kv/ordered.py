@@ -20,15 +20,12 @@ class _Bucket:
     __slots__ = ("_fresh", "_gone", "_ordered")
 
     def __init__(self) -> None:
-        self._fresh: set[str] = set()  # not in the list yet
-        self._gone: set[str] = set()  # still in the list
+        self._fresh: set[str] = set()  # to be put into the list
+        self._gone: set[str] = set()  # to be taken out of it, before that
         self._ordered: SortedList[str] = SortedList()
 
     def add(self, key: str) -> None:
-        if key in self._gone:
-            self._gone.remove(key)
-        else:
-            self._fresh.add(key)
+        self._fresh.add(key)
 
     def remove(self, key: str) -> None:
         if key in self._fresh:

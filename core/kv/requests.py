@@ -78,24 +78,33 @@ class Compare(_Item, frozen=True):
     value: int
 
 
+# A member of an enumeration is slow to find, and this is for every task, twice.
+_MOD_REVISION, _CREATE_REVISION, _VERSION = (
+    CompareField.MOD_REVISION,
+    CompareField.CREATE_REVISION,
+    CompareField.VERSION,
+)
+_EQUAL, _GREATER = CompareOp.EQUAL, CompareOp.GREATER
+
+
 def unchanged(key: str, mod_revision: int) -> Compare:
     """The key still stands as it was written at `mod_revision`."""
-    return Compare(key, CompareField.MOD_REVISION, CompareOp.EQUAL, mod_revision)
+    return Compare(key, _MOD_REVISION, _EQUAL, mod_revision)
 
 
 def absent(key: str) -> Compare:
     """The key does not exist."""
-    return Compare(key, CompareField.CREATE_REVISION, CompareOp.EQUAL, 0)
+    return Compare(key, _CREATE_REVISION, _EQUAL, 0)
 
 
 def present(key: str) -> Compare:
     """The key exists."""
-    return Compare(key, CompareField.CREATE_REVISION, CompareOp.GREATER, 0)
+    return Compare(key, _CREATE_REVISION, _GREATER, 0)
 
 
 def unrevised(key: str) -> Compare:
     """The key exists as it was first written."""
-    return Compare(key, CompareField.VERSION, CompareOp.EQUAL, 1)
+    return Compare(key, _VERSION, _EQUAL, 1)
 
 
 class Txn(_Item, frozen=True):

@@ -27,7 +27,10 @@ class Assigner:
 
     def work(self, me: str, now: Now, commands: list[Message]) -> None:
         """Append the transactions that are worth sending now."""
-        while worth_sending(min(self._backlog.own, max(0, self._fleet.free)), len(self.flights), self._settings):
+        while True:
+            room = self._fleet.free
+            if room <= 0 or not worth_sending(min(self._backlog.own, room), len(self.flights), self._settings):
+                break
             entries, items = self._gather(me, now)
             if not items:
                 break

@@ -36,6 +36,8 @@ class Backlog:
         self._moved: dict[str, float] = {}  # scheduler -> when it last moved something
         self._stolen: set[str] = set()
         self._idle_since: float | None = None
+        self.may_steal = False
+        """There are others. Only then do `consider_stealing` and `steal_deadline` matter."""
 
     # --- ownership ---
 
@@ -49,6 +51,9 @@ class Backlog:
         self._me, self._members = me, members
         self._stolen &= set(members)
         self._moved = {member: at for member, at in self._moved.items() if member in members}
+        self.may_steal = len(members) > 1
+        if not self.may_steal:
+            self._idle_since = None
         self._share_out()
 
     def _share_out(self) -> None:
@@ -122,8 +127,13 @@ class Backlog:
 
     def assigned(self, entries: Iterable[Entry]) -> None:
         """What was taken is gone from ready/."""
+        window: Window | None = None
+        last = ""
         for entry in entries:
-            self._window(entry.marker.spec.queue).assigned(entry)
+            queue = entry.marker.spec.queue
+            if window is None or queue != last:
+                window, last = self._window(queue), queue
+            window.assigned(entry)
 
     def put_back(self, entry: Entry) -> None:
         self._window(entry.marker.spec.queue).put_back(entry)
@@ -133,7 +143,10 @@ class Backlog:
     @property
     def own(self) -> int:
         """Ready tasks of our share, as far as they are in memory."""
-        return sum(window.own for window in self._windows.values())
+        own = 0
+        for window in self._windows.values():
+            own += window.own
+        return own
 
     def next(self, pick: Callable[[Kind], str | None]) -> tuple[Entry, str] | None:
         """The next task and its worker, or None where nothing can be placed; queues take turns."""
@@ -158,10 +171,6 @@ class Backlog:
     # --- stealing ---
 
     @property
-    def may_steal(self) -> bool:
-        return len(self._members) > 1
-
-    @property
     def steal_deadline(self) -> float | None:
         if self._idle_since is None:
             return None
@@ -174,9 +183,6 @@ class Backlog:
 
     def consider_stealing(self, now: Now, *, room: bool) -> None:
         """With `room` to spare and nothing of our own: whose tasks count as ours from now on."""
-        if not self.may_steal:
-            self._idle_since = None
-            return
         own = self.own
         foreign = any(len(window) > window.own for window in self._windows.values())
         if own or not foreign or not room:

@@ -1,5 +1,7 @@
 """What becomes of a finished execution."""
 
+from sys import intern
+
 from core.kv import keys
 from core.machine.messages import Ending, Job, Now, Result
 from core.model import MAX_ERROR_CHARS, NULL, Outcome, Verdict
@@ -14,15 +16,16 @@ def ending(job: Job, result: Result, now: Now, rng: Rng) -> Ending:
 
     Executions that ended with their worker (`losses`) are not charged as attempts.
     """
-    marker = job.marker
-    worker = job.key[len(keys.RUN) :].partition("/")[0]
+    key, token, marker = job
+    worker = intern(key[len(keys.RUN) : key.find("/", len(keys.RUN))])  # outcomes are kept, and workers are few
     offset = now.wall - now.mono
     attempt, losses = marker.attempt, marker.losses
-    moments = (result.started_mono + offset, result.finished_mono + offset)
+    started, finished = result.started_mono + offset, result.finished_mono + offset
     if result.error is None:
-        return Ending(job, Outcome(_SUCCEEDED, result.result, "", attempt, losses, worker, job.token, *moments))
+        outcome = Outcome(_SUCCEEDED, result.result, "", attempt, losses, worker, token, started, finished)
+        return Ending(job, outcome)
     failures = attempt - losses
     error = result.error[:MAX_ERROR_CHARS]
     if failures < marker.spec.max_attempts:
         return Ending(job, None, retry_at=now.wall + retry_delay_s(marker.spec, failures, rng), error=error)
-    return Ending(job, Outcome(Verdict.FAILED, NULL, error, attempt, losses, worker, job.token, *moments))
+    return Ending(job, Outcome(Verdict.FAILED, NULL, error, attempt, losses, worker, token, started, finished))

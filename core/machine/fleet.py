@@ -51,6 +51,7 @@ class Fleet:
         self._workers: dict[str, WorkerState] = {}
         self._heaps: dict[Group, list[tuple[float, str]]] = {}
         self._groups: dict[Kind, list[Group]] = {}  # cache: class -> groups that serve it
+        self._known: dict[Group, Group] = {}  # so that equal groups are the same one
         self.txn_s = 0.0
         self.slots = 0
         """Our part of all slots of the live workers."""
@@ -74,6 +75,7 @@ class Fleet:
     def put(self, worker: str, record: WorkerRecord, now: Now) -> None:
         """A worker appeared, or rewrote its record."""
         state = WorkerState(worker, record, now)
+        state.group = self._known.setdefault(state.group, state.group)
         old = self._workers.get(worker)
         if old is not None:
             state.held, state.estimate = old.held, old.estimate
@@ -113,16 +115,16 @@ class Fleet:
         held = state.held
         if state.estimate.mono != now.mono:
             state.estimate.advance(now.mono, min(len(held), state.slots_share))
-        self.free += len(held)
-        held[task_id] = None
-        self.free -= len(held)
+        if task_id not in held:
+            held[task_id] = None
+            self.free -= 1
         heap = self._heaps.get(state.group)
         if heap and heap[0][1] == worker:  # it was picked a moment ago
             if len(held) < state.share:
                 heapreplace(heap, (len(held) / state.slots_share, worker))
             else:
                 heappop(heap)
-        else:
+        elif len(held) < state.share:
             self._offer(state)
 
     def release(self, worker: str, task_ids: list[str], now: Now, *, completed: bool) -> None:
@@ -179,7 +181,7 @@ class Fleet:
         best: tuple[float, str] | None = None
         for group in self._groups.get(kind) or self._groups_for(kind):
             top = self._top(group)
-            if top is not None and (best is None or top < best):
+            if best is None or (top is not None and top < best):
                 best = top
         if best is None or (best[0] >= 1.0 and not deep and not self._polling):
             return None
@@ -195,7 +197,7 @@ class Fleet:
         while heap:
             load, worker = top = heap[0]
             state = self._workers.get(worker)
-            if state is not None and state.group == group:
+            if state is not None and state.group is group:
                 held = len(state.held)
                 if held < state.share and held / state.slots_share == load:
                     return top
@@ -216,7 +218,7 @@ class Fleet:
         self.free += sign * (state.share - len(state.held))
 
     def _refresh(self, state: WorkerState) -> None:
-        self._account(state, -1)
+        share, slots_share = state.share, state.slots_share
         slots = state.record.slots
         if state.record.draining:
             state.share = 0
@@ -227,17 +229,18 @@ class Fleet:
             extra = buffer_size(slots, state.estimate.service_s, self.txn_s, self._max_buffer)
             state.share = self._share_of(slots + extra, state.id)
         state.slots_share = max(1, self._share_of(slots, state.id))
-        self._account(state, +1)
-        self._offer(state)
+        self.slots += state.slots_share - slots_share
+        self.free += state.share - share
+        if len(state.held) < state.share:
+            self._offer(state)
 
     def _offer(self, state: WorkerState) -> None:
-        if len(state.held) >= state.share:
-            return
+        """It has room."""
         heap = self._heaps.setdefault(state.group, [])
         if len(heap) > 8 * len(self._workers) + 64:  # mostly outdated by now
             current = {(other.load, other.id) for other in self._workers.values() if other.group == state.group}
             heap[:] = sorted(current)
-        heappush(heap, (state.load, state.id))
+        heappush(heap, (len(state.held) / state.slots_share, state.id))
 
     def validate(self) -> None:
         assert self.slots == sum(state.slots_share for state in self._workers.values())

@@ -6,7 +6,7 @@ came back, before we were told. A listing may be older than what has left us whi
 
 from collections.abc import Sequence
 
-from core.kv.requests import Kv
+from core.kv.requests import Change, Kv
 
 
 class Held:
@@ -27,11 +27,11 @@ class Held:
         """0 where it is not held."""
         return self._tokens.get(key, 0)
 
-    def is_new(self, kv: Kv) -> bool:
+    def is_new(self, kv: Kv | Change) -> bool:
         """Whether this is not a marker that is held already."""
         return self._tokens.get(kv.key, 0) < kv.mod_revision
 
-    def take(self, kv: Kv) -> None:
+    def take(self, kv: Kv | Change) -> None:
         self._tokens[kv.key] = kv.mod_revision
 
     def drop(self, key: str) -> None:

@@ -49,7 +49,7 @@ from core.machine.registration import Registration
 from core.machine.upkeep import Upkeep
 from core.model import SchedulerRecord, WorkerRecord
 from core.policy.share import credit_share, owner
-from core.policy.ticker import Ticks
+from core.policy.ticker import Ticks, sooner
 from core.settings import SchedulerSettings
 
 LAST_ANSWERS_S = 5.0
@@ -100,11 +100,14 @@ class SchedulerMachine:
     def handle(self, event: Message, now: Now) -> Sequence[Message]:
         commands = self._handlers[type(event)](event, now)
         if self._active:
-            self._tick(now, commands)
-            self._upkeep.work(now, self._me, self._members, commands)
-            self._backlog.consider_stealing(now, room=self._fleet.room > 0 if self._backlog.may_steal else False)
-            self._assigner.work(self._me, now, commands)
-            commands += self._backlog.wants()
+            me, backlog = self._me, self._backlog
+            if self._ticks is not None:
+                self._tick(now, commands)
+            self._upkeep.work(now, me, self._members, commands)
+            if backlog.may_steal:
+                backlog.consider_stealing(now, room=self._fleet.room > 0)
+            self._assigner.work(me, now, commands)
+            commands += backlog.wants()
         elif self._draining and (not self._flights or now.mono >= (self._drain_mono or 0.0)):
             self._finish(commands)
         return commands
@@ -112,10 +115,12 @@ class SchedulerMachine:
     def next_deadline(self) -> float | None:
         if not self._active:
             return self._drain_mono
-        deadlines = [self._upkeep.deadline, self._backlog.steal_deadline]
+        soonest = self._upkeep.deadline
+        if self._backlog.may_steal:
+            soonest = sooner(soonest, self._backlog.steal_deadline)
         if self._ticks is not None and not self._loading:
-            deadlines.append(self._ticks.due)
-        return min((d for d in deadlines if d is not None), default=None)
+            soonest = sooner(soonest, self._ticks.due)
+        return soonest
 
     def validate(self) -> None:
         self._fleet.validate()
@@ -215,7 +220,7 @@ class SchedulerMachine:
             self._backlog.members_changed(self._me, members)
 
     def _tick(self, now: Now, commands: list[Message]) -> None:
-        if self._ticks is not None and not self._loading and self._ticks.take(now.mono):
+        if not self._loading and self._ticks is not None and self._ticks.take(now.mono):
             commands += self._load()
 
     # --- watches ---

@@ -4,6 +4,8 @@ Each duty is a call that is issued again only after its answer, so a slow etcd i
 Every scheduler looks after everything: the owner (by hash) acts at once, the others after `steal_after_s`.
 """
 
+from math import inf
+
 from core.kv import keys
 from core.kv.requests import Change
 from core.machine.fleet import Fleet
@@ -46,11 +48,13 @@ class Upkeep:
 
     @property
     def deadline(self) -> float | None:
-        times = [self._due_mono] if self._due_mono is not None and not self._promoting else []
-        if not self._reconciling:
-            times.append(self._reconcile_mono)
-        times += [self._requeue_mono(worker) for worker in self._missing if worker not in self._requeueing]
-        return min(times, default=None)
+        soonest = inf if self._reconciling else self._reconcile_mono
+        if self._due_mono is not None and not self._promoting:
+            soonest = min(soonest, self._due_mono)
+        for worker in self._missing:
+            if worker not in self._requeueing:
+                soonest = min(soonest, self._requeue_mono(worker))
+        return None if soonest == inf else soonest
 
     # --- coming in ---
 

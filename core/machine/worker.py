@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from core.kv import keys
-from core.kv.requests import Kv
+from core.kv.requests import Change, Kv
 from core.machine.commits import Commits
 from core.machine.endings import ending
 from core.machine.held import Held
@@ -99,11 +99,14 @@ class WorkerMachine:
 
     def handle(self, event: Message, now: Now) -> Sequence[Message]:
         commands = self._handlers[type(event)](event, now)
-        self._commit(now, commands)
+        if self._commits.waiting:
+            self._commit(now, commands)
         if self._draining:
             self._drain(now, commands)
-        else:
+            return commands
+        if self._waiting:
             self._start(now, commands)
+        if self._ticks is not None:
             self._pull(now, commands)
         return commands
 
@@ -158,9 +161,9 @@ class WorkerMachine:
         return [ListRuns(self._registration.id, limit)]
 
     def _pull(self, now: Now, commands: list[Message]) -> None:
-        if self._ticks is None or self._pulling or not self._registration.holds(now):
+        if self._pulling or not self._registration.holds(now):
             return
-        if self._ticks.take(now.mono):
+        if self._ticks is not None and self._ticks.take(now.mono):
             self._pulling = True
             commands += self._list(limit=len(self._held) + self._free)
 
@@ -188,22 +191,25 @@ class WorkerMachine:
 
     def _on_changes(self, event: Changes, now: Now) -> list[Message]:
         commands: list[Message] = []
-        self._receive([Kv(c.key, c.value, c.mod_revision) for c in event.changes if not c.deleted], now, commands)
+        self._receive(event.changes, now, commands)
         return commands
 
-    def _receive(self, kvs: Sequence[Kv], now: Now, commands: list[Message]) -> None:
+    def _receive(self, kvs: Sequence[Kv | Change], now: Now, commands: list[Message]) -> None:
         mine = keys.run_worker(self._registration.id or "")
+        held, at = self._held, (now.mono,)
         fetch: list[str] = []
         rows = []
         for kv in kvs:
-            if not isinstance(kv.value, Marker) or not self._held.is_new(kv) or not kv.key.startswith(mine):
+            marker = kv.value
+            if not isinstance(marker, Marker) or not held.is_new(kv) or not kv.key.startswith(mine):
                 continue
-            job = Job(kv.key, kv.mod_revision, kv.value)
-            self._held.take(kv)
-            rows.append((kv.value.spec.id, kv.value.attempt, (now.mono,)))
-            if kv.value.by_reference:
-                self._fetching.setdefault(kv.value.spec.id, []).append(job)
-                fetch.append(kv.value.spec.id)
+            job = Job(kv.key, kv.mod_revision, marker)
+            held.take(kv)
+            task_id = marker.spec.id
+            rows.append((task_id, marker.attempt, at))
+            if marker.by_reference:
+                self._fetching.setdefault(task_id, []).append(job)
+                fetch.append(task_id)
             else:
                 self._waiting.append(job)
         if fetch:
@@ -225,10 +231,11 @@ class WorkerMachine:
         return []
 
     def _start(self, now: Now, commands: list[Message]) -> None:
+        waiting = self._waiting
         free = self.settings.slots - len(self._running)
-        if free <= 0 or not self._waiting or not self._registration.holds(now):
+        if free <= 0 or not waiting or not self._registration.holds(now):
             return
-        jobs = tuple(self._waiting.popleft() for _ in range(min(free, len(self._waiting))))
+        jobs = tuple([waiting.popleft() for _ in range(min(free, len(waiting)))])
         for job in jobs:
             self._running[job.key] = job
         commands.append(Execute(jobs))
@@ -242,8 +249,8 @@ class WorkerMachine:
             if job is None or job.token != result.token:
                 continue  # handed back at the drain limit
             self._commits.add(ending(job, result, now, self._rng))
-            moments = (result.started_mono, result.finished_mono)
-            rows.append((job.marker.spec.id, job.marker.attempt, moments))
+            marker = job.marker
+            rows.append((marker.spec.id, marker.attempt, (result.started_mono, result.finished_mono)))
         return [Trace("executed", tuple(rows))] if self._trace and rows else []
 
     def _commit(self, now: Now, commands: list[Message]) -> None:
@@ -258,7 +265,8 @@ class WorkerMachine:
         commands: list[Message] = []
         if self._trace and event.committed:
             markers = [command.endings[index].job.marker for index in event.committed]
-            commands.append(Trace("committed", tuple([(m.spec.id, m.attempt, (now.mono,)) for m in markers])))
+            at = (now.mono,)
+            commands.append(Trace("committed", tuple([(m.spec.id, m.attempt, at) for m in markers])))
         if event.fenced:
             commands.append(Report("warning", f"{len(event.fenced)} results came too late: their tasks were requeued"))
         return commands

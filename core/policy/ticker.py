@@ -41,3 +41,10 @@ class Ticks:
         # A tick that came during the poll waits in Go's channel of size one: it is taken at once, older ones are lost.
         self._count = max(self._count + 1, int((mono - self._start) / self._interval_s))
         self._next = self._start + self._count * self._interval_s
+
+
+def sooner(one: float | None, other: float | None) -> float | None:
+    """The earlier of two moments, where None is never."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)

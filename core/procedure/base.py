@@ -27,8 +27,7 @@ class RefusedError(Exception):
 class Patience:
     """Growing pauses between attempts of one conversation."""
 
-    def __init__(self) -> None:
-        self._next_s = RETRY_FIRST_S
+    _next_s = RETRY_FIRST_S  # of the class until the first pause: most conversations need none
 
     def pause(self) -> Pause:
         pause = Pause(self._next_s)

@@ -19,6 +19,8 @@ from core.model import DeadRecord, Marker, Outcome, Verdict
 from core.procedure.base import Patience, Procedure, RefusedError, bare, transact
 from core.procedure.split import Pieces
 
+_FAILED = Verdict.FAILED  # a member of an enumeration is slow to find, and this is for every task
+
 
 def complete(command: Complete) -> Procedure:
     endings = command.endings
@@ -60,7 +62,7 @@ def _transaction(endings: Sequence[Ending], *, look: bool, unsure: bool) -> Txn:
             then.append(Put(_later_key(item), _retry(item)))
         else:
             then.append(Put(keys.done(spec.id), item.outcome))
-            if item.outcome.verdict is Verdict.FAILED:
+            if item.outcome.verdict is _FAILED:
                 reason = DeadRecord(item.outcome.error, item.outcome.attempt, item.outcome.losses)
                 then.append(Put(keys.dead(spec.queue, spec.id), reason))
         if look:

@@ -13,16 +13,10 @@ class Pieces:
     """A stack of lists of indices into `ids` still to be sent; `ids` are those of the items' tasks."""
 
     def __init__(self, ids: Sequence[Hashable]) -> None:
-        layers: list[list[int]] = [list(range(len(ids)))] if ids else []
-        if len(set(ids)) < len(ids):
-            layers.clear()
-            seen: Counter[Hashable] = Counter()
-            for index, task_id in enumerate(ids):
-                if seen[task_id] == len(layers):
-                    layers.append([])
-                layers[seen[task_id]].append(index)
-                seen[task_id] += 1
-        self._stack = layers[::-1]
+        if len(ids) == 1 or len(set(ids)) == len(ids):
+            self._stack = [list(range(len(ids)))] if ids else []
+        else:
+            self._stack = _layers(ids)[::-1]
 
     def next(self) -> list[int]:
         """The next piece, empty at the end."""
@@ -41,3 +35,15 @@ class Pieces:
         self._stack.append(list(piece[half:]))
         self._stack.append(list(piece[:half]))
         return True
+
+
+def _layers(ids: Sequence[Hashable]) -> list[list[int]]:
+    """First what comes for the first time, then what comes for the second time, and so on."""
+    layers: list[list[int]] = []
+    seen: Counter[Hashable] = Counter()
+    for index, task_id in enumerate(ids):
+        if seen[task_id] == len(layers):
+            layers.append([])
+        layers[seen[task_id]].append(index)
+        seen[task_id] += 1
+    return layers
