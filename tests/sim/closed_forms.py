@@ -3,8 +3,10 @@
 Poisson arrivals at `rate_per_s`, service of `mean_s`, first come, first served. Waits are mean seconds in the queue.
 """
 
+import heapq
 import sys
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -51,6 +53,16 @@ def lindley_waits_s(arrivals_s: NDArray[np.float64], service_s: NDArray[np.float
     gaps_s = np.append(np.diff(arrivals_s), 0.0)
     waits: NDArray[np.float64] = qsys_tandem_lindley(gaps_s, service_s.reshape(-1, 1))["W"][:, 0]
     return waits
+
+
+def one_queue_waits_s(servers: int, arrivals_s: Iterable[float], service_s: Iterable[float]) -> NDArray[np.float64]:
+    """The same before several servers (Kiefer and Wolfowitz): whoever comes next gets the one that is free first."""
+    free_at, waits = [0.0] * servers, []
+    for arrived, lasts in zip(arrivals_s, service_s, strict=True):
+        started = max(arrived, free_at[0])
+        heapq.heapreplace(free_at, started + lasts)
+        waits.append(started - arrived)
+    return np.array(waits)
 
 
 def mean_ticks(service: rv_continuous, added_s: float, tick_s: float) -> float:

@@ -116,6 +116,13 @@ def test_each_wait_is_lindleys(law: str) -> None:
     assert processor_waits(1, arrivals, costs) == pytest.approx(expected, abs=1e-8)
 
 
+@pytest.mark.parametrize("law", ["M", "D"])
+def test_each_wait_for_three_cores_is_that_of_one_queue(law: str) -> None:
+    arrivals, costs = poisson(1, JOBS, 2.7), costs_of(law, 1)
+    expected = closed_forms.one_queue_waits_s(3, arrivals, costs)
+    assert processor_waits(3, arrivals, costs) == pytest.approx(expected, abs=1e-8)
+
+
 # --- bounds ---
 
 
@@ -184,4 +191,4 @@ def test_a_whole_system_under_load_keeps_to_its_cores() -> None:
             assert np.all(steps[:, 1] <= steps[:, 0] + rounding_s), name
     together = sum(steps[:, 1] for steps in shares.values())
     assert np.all(together <= cores * (interval_s + rounding_s))
-    assert float(np.mean(together)) > 0.95 * cores * interval_s
+    assert float(np.mean(together)) > 0.9 * cores * interval_s

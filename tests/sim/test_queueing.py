@@ -3,7 +3,6 @@
 Replications are independent and seeded; the closed form must lie in the 99 % interval of their means.
 """
 
-import heapq
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -114,14 +113,8 @@ def test_each_wait_before_one_slot_is_lindleys(law: str) -> None:
 
 @pytest.mark.parametrize("law", ["M", "D"])
 def test_each_wait_before_four_slots_is_that_of_one_queue(law: str) -> None:
-    """Kiefer and Wolfowitz: whoever comes next gets the slot that is free first."""
     one = run(law, 2, 2, 0)
-    free_at, expected = [0.0] * 4, []
-    for arrived, service in zip(one.arrived, one.service, strict=True):
-        started = max(arrived, free_at[0])
-        expected.append(started - arrived)
-        heapq.heapreplace(free_at, started + service)
-    assert one.waits == pytest.approx(np.array(expected), abs=1e-6)
+    assert one.waits == pytest.approx(closed_forms.one_queue_waits_s(4, one.arrived, one.service), abs=1e-6)
 
 
 # --- Little's law ---
