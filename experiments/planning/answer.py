@@ -15,6 +15,7 @@ import pandas as pd
 
 from experiments import metrics, scenario
 from experiments.planning import headroom
+from experiments.planning.erlang import fewest_slots
 from experiments.planning.evaluate import BUDGET, Evaluation, Evaluator, OutOfBudget, Told, describe
 from experiments.planning.question import Question, check
 from experiments.planning.search import Search, cost_of
@@ -28,7 +29,7 @@ from sim.parameters import Values
 PLAN, TRIED, SCENARIO = "plan.json", "evaluations.csv", "scenario.toml"
 AFTER = 160
 """Simulations that may follow the search: head-room and figure."""
-BESIDE = 4
+BESIDE = 3
 """Points drawn on either side of the chosen one."""
 CHECK_REPETITIONS = 5
 SHOWN = tuple(
@@ -181,13 +182,13 @@ def _answer(
     complete: bool,
 ) -> Plan:
     topology = best.topology
-    mean_s = float(question.service_s.mean())
+    mean_s, service_cv = question.service_moments
     return Plan(
         arrivals=msgspec.to_builtins(question.arrivals),
         service=msgspec.to_builtins(question.service),
         rate_per_s=question.rate_per_s,
         service_mean_s=mean_s,
-        service_cv=question.service_cv,
+        service_cv=service_cv,
         offered=question.offered,
         targets=question.targets,
         survive=question.survive,
@@ -211,7 +212,7 @@ def _answer(
         figures=shown(best),
         shares=best.shares,
         room=None if room is None else _room(question, room),
-        trust=trust(asked(topology, question.rate_per_s, mean_s, question.service_cv)),
+        trust=trust(asked(topology, question.rate_per_s, mean_s, service_cv)),
         notes=(*question.notes, *_warnings(question)),
         simulations=evaluate.simulations,
         curves=curves,
@@ -265,8 +266,9 @@ def _curves(evaluate: Evaluator, topology: Topology) -> tuple[Curve, ...]:
     now = getattr(topology, name)
     place = values.index(now)
     near = values[max(place - BESIDE, 0) : place + BESIDE + 1]
-    points = [(msgspec.structs.replace(topology, **{name: value}), 1.0) for value in near]
-    around = evaluate.all(points)
+    sized = [msgspec.structs.replace(topology, **{name: value}) for value in near]
+    fewest = fewest_slots(evaluate.question)
+    around = evaluate.all([(one, 1.0) for one in sized if one.workers * one.slots >= fewest])
     loads = sorted((one for one in evaluate.known() if one.topology == topology), key=lambda one: one.load)
     rate = evaluate.question.rate_per_s
     return (

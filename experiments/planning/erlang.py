@@ -46,11 +46,11 @@ def likely_slots(question: Question) -> int:
 
 def _meets(question: Question, slots: int, target: Target) -> bool:
     service_s = question.service_s if target.stage == "total" else np.zeros(1)
-    mean_s = float(question.service_s.mean())
+    mean_s, service_cv = question.service_moments
     if mean_s <= 0.0:
         return True
     arrivals_cv2 = 0.0 if isinstance(question.arrivals, ConstantRate) else 1.0
-    spread = max((arrivals_cv2 + question.service_cv**2) / 2, 1e-3)
+    spread = max((arrivals_cv2 + service_cv**2) / 2, 1e-3)
     waits = waiting_probability(slots, question.offered)
     drain_per_s = (slots / mean_s - question.rate_per_s) / spread
     if target.statistic == "mean":

@@ -22,13 +22,18 @@ from experiments.scenario import ScenarioError
 from experiments.schema import (
     Arrivals,
     ArrivalTrace,
+    Constant,
     ConstantRate,
+    Empirical,
+    Exponential,
     Fault,
+    Lognormal,
     Measure,
     Poisson,
     Scenario,
     Service,
     Topology,
+    Uniform,
     Workload,
 )
 
@@ -167,11 +172,11 @@ class Question:
         """Service times of the first repetition, ascending."""
         return np.sort(self.tasks_of(0).service_s)
 
-    @property
-    def service_cv(self) -> float:
-        """Standard deviation over mean."""
-        mean = float(self.service_s.mean())
-        return float(self.service_s.std()) / mean if mean > 0 else 0.0
+    @cached_property
+    def service_moments(self) -> tuple[float, float]:
+        """Mean, and standard deviation over mean."""
+        mean_s, deviation_s = _moments(self.service)
+        return mean_s, deviation_s / mean_s if mean_s > 0 else 0.0
 
     @property
     def workers(self) -> tuple[int, ...]:
@@ -186,7 +191,23 @@ class Question:
     @property
     def offered(self) -> float:
         """Slots that the load keeps busy (Erlang)."""
-        return self.rate_per_s * float(self.service_s.mean())
+        return self.rate_per_s * self.service_moments[0]
+
+
+def _moments(service: Service) -> tuple[float, float]:
+    """Mean and standard deviation of the service times."""
+    match service:
+        case Constant(value_s=value):
+            return value, 0.0
+        case Uniform(low_s=low, high_s=high):
+            return (low + high) / 2, (high - low) / math.sqrt(12)
+        case Exponential(mean_s=mean):
+            return mean, mean
+        case Lognormal(mean_s=mean, sigma=sigma):
+            return mean, mean * math.sqrt(math.expm1(sigma**2))
+        case Empirical(file=file):
+            times = workload.read_numbers(Path(file))
+            return float(times.mean()), float(times.std())
 
 
 def _scaled(arrivals: Arrivals, load: float) -> Arrivals:
