@@ -68,7 +68,6 @@ def _measure(binary: Server, tell: Tell, *, quick: bool) -> Profile:
         _starts(book, etcd)
         book.put("max_operations", float(etcd.max_txn_ops), "", "flag of the embedded server")
     kept = server.conclude(book, found, tell, cores=cores, quick=quick, disturbed=about["load"]["disturbed"])
-    _overshoot(book)
     resting.conclude(book, idle)
     about |= {"took_s": round(time.monotonic() - began, 1), "when": book.when, "cells": kept.cells, "fit": kept.fit}
     return Profile(about=about, parameters=book.found, write_times=kept.times)
@@ -102,20 +101,15 @@ def _code(book: Book, *, quick: bool) -> None:
     for name, line in decisions.machines(quick=quick).items():
         source = f"replay of the model's recordings, {line.n} groups of events"
         book.line(f"{name}_event_s", f"{name}_item_s", line, source)
-    cpu_s, over_s = decisions.slots(quick=quick)
+    slots = decisions.slots(quick=quick)
     for name in ("slot_pickup_s", "slot_wrap_s"):
-        book.put(name, cpu_s / 2, "s", "CPU time of a slot for an echo task of no duration, halved")
-    book.put("sleep_overshoot_s", over_s, "s", "median of 50 sleeps of 20 ms in slots")
+        book.put(name, slots.streaming_s / 2, "s", "CPU time of a slot for an echo task of no duration, halved")
+    hop_s = max(0.0, slots.alone_s - slots.sleep_s - slots.streaming_s) / 2
+    book.put("slot_hop_s", hop_s, "s", "CPU time of a task of 10 ms alone, without its sleep and the above, halved")
+    book.put("alarm_s", slots.sleep_s, "s", "CPU time of sleeping for 10 ms")
+    book.put("sleep_overshoot_s", slots.late_s, "s", "median of sleeps of 10 ms in a slot")
     rows = decisions.traces(quick=quick)
     book.line("trace_s", "trace_row_s", rows, "writing moments to a spool")
-
-
-def _overshoot(book: Book) -> None:
-    """What a sleep is too long by, without the waking of its process, which the model charges by itself."""
-    found = book.found["sleep_overshoot_s"]
-    own_s = book.value("wake_s") + book.value("slot_wrap_s")
-    source = f"{found.source}, less {own_s * 1e6:.0f} us for waking"
-    book.put("sleep_overshoot_s", max(0.0, book.value("sleep_overshoot_s") - own_s), "s", source)
 
 
 def _submits(book: Book, etcd: EmbeddedEtcd, *, quick: bool) -> None:

@@ -66,7 +66,7 @@ class LoadGenerator:
             call_in(self._around.kernel, max(0.0, due - self._around.kernel.now), self._due)
 
     def _due(self) -> None:
-        self.process.execute(self._gather, self._submitted)
+        self.process.alarm(self._gather, self._submitted)
 
     def _gather(self) -> float:
         intended_s, last = self._load.intended_s, self._next + 1

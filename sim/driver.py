@@ -177,7 +177,7 @@ class Driver:
         deadline = self.machine.next_deadline() if self._exit is None else None
         if deadline is not None and deadline <= max(at, self._kernel.now):
             self._idle = False
-            self._step(Timer(), deadline)
+            self._process.alarm(self._handle, self._perform, Timer(), deadline)
         else:
             self._arm(deadline)
 

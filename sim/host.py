@@ -4,9 +4,10 @@ A job is taken when the process is free and a core is: both queues are first com
 to do keeps its core for a time slice, `slice_s`, though others wait. Jobs are shorter than that and not interrupted.
 What a job costs may be known only once it begins.
 
-A process that had nothing to do pays `wake_s` for the first job (threads are woken, one hands over to the next), and is
-cold (`sim.coldness`). A part of each job, `tail`, is done after its effect: what other threads of the process tidy up
-keeps the process busy, but nobody waits for it.
+A process that had nothing to do pays for the first job: `wake_s` where a message woke it (from its socket through its
+threads), `alarm_s` where its own timer did. What messages cost is more after a rest (`sim.coldness`); timers are not
+seen to be. A part of what waking adds, `tail`, comes after the job's effect: it keeps process and core busy, but nobody
+waits for it.
 
 A stopped process (SIGSTOP) begins nothing and finishes nothing until it goes on; a killed one forgets everything.
 """
@@ -56,21 +57,29 @@ class Host:
 
 
 class _Job:
-    __slots__ = ("arguments", "begin", "cost_s", "finish")
+    __slots__ = ("alarm", "arguments", "begin", "cost_s", "finish")
 
     def __init__(
-        self, cost_s: float, begin: Begin | None, finish: Callable[..., object], arguments: tuple[Any, ...]
+        self,
+        cost_s: float,
+        begin: Begin | None,
+        finish: Callable[..., object],
+        arguments: tuple[Any, ...],
+        *,
+        alarm: bool = False,
     ) -> None:
         self.cost_s = cost_s
         self.begin = begin
         self.finish = finish
         self.arguments = arguments
+        self.alarm = alarm
 
 
 class Process:
     """One operating-system process: jobs in turn. `cpu_s` is what its jobs have used."""
 
     __slots__ = (
+        "_alarm_s",
         "_busy",
         "_coldness",
         "_host",
@@ -80,7 +89,7 @@ class Process:
         "_slice_ends",
         "_slice_s",
         "_tail",
-        "_tail_until",
+        "_tail_s",
         "_wake_s",
         "_woken_s",
         "alive",
@@ -103,7 +112,8 @@ class Process:
         self._wake_s = values.wake_s
         self._woken_s = 0.0  # what waking adds to the next job
         self._tail = values.tail
-        self._tail_until = 0.0  # when the tail of the last job is done
+        self._tail_s = 0.0  # what the last job has left to do after its effect
+        self._alarm_s = values.alarm_s
         self._slice_s = values.slice_s
         self._slice_ends = 0.0
 
@@ -115,6 +125,10 @@ class Process:
         """`begin(*arguments)` when the job gets the processor; it returns the cost; `finish()` after that."""
         self._add(_Job(0.0, begin, finish, arguments))
 
+    def alarm(self, begin: Begin, finish: Callable[..., object], *arguments: Any) -> None:
+        """As `execute`, for what the process has set a timer for."""
+        self._add(_Job(0.0, begin, finish, arguments, alarm=True))
+
     def _add(self, job: _Job) -> None:
         if not self.alive:
             return
@@ -122,7 +136,7 @@ class Process:
         if not self._busy:
             self._busy = True
             self._coldness.wake(self._kernel.now)
-            self._woken_s = self._wake_s
+            self._woken_s = self._alarm_s if job.alarm else self._wake_s
             self._want()
 
     def _want(self) -> None:
@@ -144,13 +158,17 @@ class Process:
         job = self._jobs.popleft()
         if job.begin is not None:
             job.cost_s = job.begin(*job.arguments)
-        job.cost_s = cost_s = self._coldness.cost(job.cost_s + self._woken_s)
+        work_s = job.cost_s
+        cost_s = work_s + self._woken_s
         self._woken_s = 0.0
-        now = self._kernel.now
-        tail_s = self._tail * cost_s
-        begins = max(now, self._tail_until)
-        self._tail_until = begins + cost_s
-        call_in(self._kernel, begins - now + cost_s - tail_s, self._finished, job)
+        before_s = self._tail_s  # what the last job has left to do
+        if job.alarm:
+            self._tail_s = 0.0
+        else:
+            cost_s = self._coldness.cost(cost_s)
+            self._tail_s = self._tail * (cost_s - work_s)
+        job.cost_s = cost_s
+        call_in(self._kernel, before_s + cost_s - self._tail_s, self._finished, job)
 
     def _finished(self, job: _Job) -> None:
         self.cpu_s += job.cost_s
@@ -162,11 +180,22 @@ class Process:
             self._parked = lambda: self._resume(job)
             return
         self._complete(job)
+        if self._tail_s and not self._jobs:
+            call_in(self._kernel, self._tail_s, self._tail_over)
+        else:
+            self._go_on_or_yield()
+
+    def _tail_over(self) -> None:
+        self._tail_s = 0.0
+        self._go_on_or_yield()
+
+    def _go_on_or_yield(self) -> None:
+        """Begin the next job on this core, or give the core back."""
         if self._keeps_core():
             self._next()
-            return
-        self._host.release()
-        self._go_on()
+        else:
+            self._host.release()
+            self._go_on()
 
     def _keeps_core(self) -> bool:
         if not self._jobs or not self.alive or self.stopped:

@@ -95,8 +95,10 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # Python processes
     wake_s: float = 0.0
     """CPU time to wake a process that has nothing to do: from its socket through its threads."""
+    alarm_s: float = 0.0
+    """CPU time to wake one that has set itself a timer."""
     tail: float = 0.0
-    """Share of a job's CPU time that comes after its effect."""
+    """Share of what waking and coldness add that comes after the effect."""
     cold_s: float = 0.0
     cold_warm_s: float = 0.0004
     cold_idle_s: float = 0.004
@@ -123,6 +125,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     submit_call_s: float = 0.00003
     submit_item_s: float = 0.000003
     slot_pickup_s: float = 0.00002
+    slot_hop_s: float = 0.0
+    """CPU time to wake a slot's thread that waits, or the thread that waits for the slot."""
     slot_wrap_s: float = 0.00002
     sleep_overshoot_s: float = 0.0001
     scheduler_start_s: float = 0.6

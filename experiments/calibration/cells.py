@@ -14,6 +14,7 @@ CONCURRENCY = (1, 8, 64)
 SEVERAL_UP_TO = 10
 """Puts in a transaction: with more of them the connection does not matter."""
 RESTS: tuple[tuple[float, int], ...] = ((0.001, 1), (0.003, 1), (0.01, 4), (0.03, 1))
+WATCHED_RESTS_S = (0.0, 0.003, 0.01, 0.03)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Cell:
     sequence: int = 0
     connections: int = 1
     watched: bool = False
-    """Another connection of the same process hears of every put."""
+    """Another process hears of every put (`experiments.calibration.listener`)."""
 
     @property
     def name(self) -> str:
@@ -49,6 +50,8 @@ class Seen:
     """Mean of one fsync; the model is told, so it does not say."""
     heard_s: tuple[float, ...] = ()
     """In watched cells: when each put was heard of, after its answer; negative: before it."""
+    listener_cpu_s: float = 0.0
+    """For one message."""
 
     def quantile_s(self, share: float, place: int = 0, places: int = 1) -> float:
         return float(np.quantile(np.asarray(self.latencies_s)[place::places], share))
@@ -62,7 +65,7 @@ def writes() -> list[Cell]:
 
 def rests() -> list[Cell]:
     alone = [Cell(1, 1, rest_s, sequence) for rest_s, sequence in RESTS]
-    return [*alone, Cell(1, 1, 0.0, 1, watched=True), Cell(1, 1, 0.01, 1, watched=True)]
+    return [*alone, *(Cell(1, 1, rest_s, 1, watched=True) for rest_s in WATCHED_RESTS_S)]
 
 
 def together(rounds: Sequence[Seen]) -> Seen:
@@ -74,4 +77,5 @@ def together(rounds: Sequence[Seen]) -> Seen:
         float(np.median([seen.puts_per_fsync for seen in rounds])),
         float(np.median([seen.fsync_s for seen in rounds])),
         tuple(one for seen in rounds for one in seen.heard_s),
+        float(np.median([seen.listener_cpu_s for seen in rounds])),
     )

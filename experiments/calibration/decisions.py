@@ -3,9 +3,11 @@
 Decisions are timed on recordings of the model's own runs: the same events as in a run, replayed on fresh machines.
 """
 
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -25,7 +27,7 @@ from sim.driver import items_of
 from sim.etcd.sizes import size
 from sim.run import simulate
 
-SLOTS = 10
+SLOTS, SLEEP_S = 10, 0.01
 COMPONENTS = ("scheduler-1", "worker-1", "client-1")
 
 
@@ -86,19 +88,39 @@ def _assign(count: int) -> Assign:
     return Assign(1, "scheduler-1", items, 0.0)
 
 
-def slots(*, quick: bool) -> tuple[float, float]:
-    """CPU seconds that the slots need for a task that takes no time, and by how much a sleep is too long."""
+@dataclass(frozen=True, slots=True)
+class SlotCosts:
+    """CPU seconds of a task without duration among many; of one that waits for a sleeping slot, and of a sleep alone.
+
+    `late_s`: by how much a sleep is too long.
+    """
+
+    streaming_s: float
+    alone_s: float
+    sleep_s: float
+    late_s: float
+
+
+def slots(*, quick: bool) -> SlotCosts:
+    """What the slots cost."""
     done: SimpleQueue[Result] = SimpleQueue()
     handlers = Handlers()
     handlers.include(builtin)
     executor = Executor(handlers, SLOTS, done.put)
-    count = 3000 if quick else 12_000
+    count, sleeps = (3000, 30) if quick else (12_000, 100)
     try:
         _run(executor, done, SLOTS * 10, 0.0)  # threads are there
-        cpu_s = _cpu_of(lambda: _run(executor, done, count, 0.0)) / count
-        results = [one for _ in range(30) for one in _run(executor, done, 1, 0.02)]
-        over = sorted(result.finished_mono - result.started_mono - 0.02 for result in results)
-        return cpu_s, max(0.0, over[len(over) // 2])
+        streaming_s = _cpu_of(lambda: _run(executor, done, count, 0.0)) / count
+        late: list[float] = []
+
+        def alone() -> None:
+            for _ in range(sleeps):
+                (result,) = _run(executor, done, 1, SLEEP_S)
+                late.append(result.finished_mono - result.started_mono - SLEEP_S)
+
+        alone_s = _cpu_of(alone) / sleeps
+        sleep_s = _cpu_of(lambda: [time.sleep(SLEEP_S) for _ in range(sleeps)]) / sleeps
+        return SlotCosts(streaming_s, alone_s, sleep_s, max(0.0, statistics.median(late)))
     finally:
         executor.close()
 

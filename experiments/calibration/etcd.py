@@ -15,12 +15,15 @@ from core.etcd.embedded import EmbeddedEtcd
 from core.etcd.store import EtcdStore
 from core.etcd.watch import Watcher
 from core.kv.requests import EtcdRequest, Found, Get, Put, Response, Txn, TxnDone
-from core.machine.messages import Changes, Message, Watch
+from core.machine.messages import Message, Watch
 from core.model import Marker, TaskSpec
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
+from experiments.calibration.listener import Listener
 
 METRICS_TIMEOUT_S = 5.0
+SETTLE_S = 0.05
+"""Until the last message has arrived."""
 WATCHERS = 3
 """That hear of the same puts, each over a connection of its own: what one costs would be lost in the noise."""
 KEYS = 4096
@@ -124,36 +127,34 @@ class Bench:
         return latencies
 
     def _heard(self, cell: Cell, rows: int) -> Seen:
-        """Puts after rests, while another connection listens."""
-        seen: SimpleQueue[float] = SimpleQueue()
-
-        def sink(event: Message) -> None:
-            if isinstance(event, Changes):
-                moment = time.perf_counter()
-                for _ in event.changes:
-                    seen.put(moment)
-
-        heard: list[float] = []
+        """Puts after rests, while another process listens."""
+        answered: list[float] = []
 
         def work() -> list[float]:
             latencies: list[float] = []
             for _ in range(rows):
                 time.sleep(cell.rest_s)
                 latencies += self._closed(iter([self._put(1)]), 1)
-                answered = time.perf_counter()
-                heard.append(seen.get(timeout=10.0) - answered)
+                answered.append(time.perf_counter())
             return latencies
 
-        other = EtcdStore(",".join(self._etcd.endpoints), self.store.namespace)
-        watcher = Watcher(other, sink)
-        try:
-            watcher.watch(Watch("task", "task/", "task0", 0))
-            self._until_watched(seen)
+        with Listener(",".join(self._etcd.endpoints), self.store.namespace) as listener:
+            self._until_heard(listener)
+            before_s = cpu_s(listener.pid)
             found = self._watched(cell, work)
-        finally:
-            watcher.close()
-            other.close()
-        return replace(found, heard_s=tuple(heard))
+            time.sleep(SETTLE_S)
+            used_s = cpu_s(listener.pid) - before_s
+            heard = listener.moments()
+        times = tuple(moment - answer for moment, answer in zip(heard, answered, strict=True))
+        return replace(found, heard_s=times, listener_cpu_s=used_s / rows)
+
+    def _until_heard(self, listener: Listener) -> None:
+        """Its watch is open when it hears of a put."""
+        deadline = time.perf_counter() + 10.0
+        while not listener.moments() and time.perf_counter() < deadline:
+            self._closed(iter([self._put(1)]), 1)
+            time.sleep(SETTLE_S)
+        listener.moments()
 
     def commits(self) -> tuple[float, float]:
         """Commits of the backend so far, and their time in all."""
@@ -226,12 +227,3 @@ class Bench:
         began, server_began = time.process_time(), cpu_s(self._pid)
         count = len(self._closed(self._puts(batch, time.perf_counter() + seconds), concurrency))
         return (time.process_time() - began) / count, (cpu_s(self._pid) - server_began) / count, count
-
-    def _until_watched(self, seen: "SimpleQueue[float]") -> None:
-        deadline = time.perf_counter() + 10.0
-        while seen.empty() and time.perf_counter() < deadline:
-            self._closed(iter([self._put(1)]), 1)
-            time.sleep(0.05)
-        time.sleep(0.1)
-        while not seen.empty():
-            seen.get()

@@ -40,8 +40,9 @@ class Replica:
         self._answered_at: list[float] = []
         self._heard_at: list[float] = []
         if cell.watched:
-            listener = Link(self._kernel, self._station, self._process, values, streams["network"], self._hear)
-            listener.watch(Watch("task", "task/", "task0", 0))
+            self._listener = Process(host, "listener", values)
+            link = Link(self._kernel, self._station, self._listener, values, streams["network"], self._hear)
+            link.watch(Watch("task", "task/", "task0", 0))
         self._in_sequence = 0
         self._keys = 0
         self._done = self._kernel.event()
@@ -61,6 +62,7 @@ class Replica:
             self._sends * self._cell.batch / self._station.fsyncs,
             0.0,
             tuple(heard - answered for heard, answered in zip(self._heard_at, self._answered_at, strict=False)),
+            self._listener.cpu_s / count if self._cell.watched else 0.0,
         )
 
     def _hear(self, event: Message) -> None:

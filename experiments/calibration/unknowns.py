@@ -33,24 +33,24 @@ class Unknown:
 
 
 UNKNOWNS = (
-    Unknown("send_s", 40e-6, 2e-6, 400e-6),
-    Unknown("reply_s", 40e-6, 2e-6, 400e-6),
-    Unknown("send_item_s", 3e-6, 0.1e-6, 30e-6, "s/item"),
+    Unknown("send_s", 60e-6, 2e-6, 400e-6),
+    Unknown("reply_s", 70e-6, 2e-6, 400e-6),
+    Unknown("send_item_s", 2e-6, 0.1e-6, 30e-6, "s/item"),
     Unknown("wake_s", 200e-6, 5e-6, 800e-6),
-    Unknown("tail", 0.3, 0.02, 0.8, ""),
-    Unknown("cold_s", 1e-3, 50e-6, 6e-3),
-    Unknown("etcd_request_s", 20e-6, 1e-6, 300e-6),
+    Unknown("tail", 0.4, 0.02, 0.8, ""),
+    Unknown("cold_s", 1.5e-3, 50e-6, 6e-3),
+    Unknown("etcd_request_s", 30e-6, 1e-6, 300e-6),
     Unknown("etcd_request_item_s", 4e-6, 0.2e-6, 30e-6, "s/item"),
-    Unknown("etcd_apply_s", 20e-6, 1e-6, 300e-6),
-    Unknown("etcd_apply_item_s", 4e-6, 0.2e-6, 30e-6, "s/item"),
-    Unknown("etcd_connection_s", 50e-6, 1e-6, 400e-6),
-    Unknown("etcd_answer_s", 50e-6, 1e-6, 500e-6),
-    Unknown("etcd_batch_s", 100e-6, 5e-6, 600e-6),
+    Unknown("etcd_apply_s", 10e-6, 1e-6, 300e-6),
+    Unknown("etcd_apply_item_s", 3e-6, 0.2e-6, 30e-6, "s/item"),
+    Unknown("etcd_connection_s", 120e-6, 1e-6, 400e-6),
+    Unknown("etcd_answer_s", 40e-6, 1e-6, 500e-6),
+    Unknown("etcd_batch_s", 150e-6, 5e-6, 600e-6),
     Unknown("etcd_background", 0.3, 0.02, 0.8, ""),
-    Unknown("slice_s", 1e-3, 0.05e-3, 5e-3),
-    Unknown("etcd_cold_s", 1e-3, 50e-6, 6e-3),
-    Unknown("cold_idle_s", 4e-3, 0.5e-3, 30e-3),
-    Unknown("cold_warm_s", 0.4e-3, 0.1e-3, 2e-3),
+    Unknown("slice_s", 1.3e-3, 0.05e-3, 5e-3),
+    Unknown("etcd_cold_s", 1.2e-3, 50e-6, 6e-3),
+    Unknown("cold_idle_s", 6e-3, 0.5e-3, 30e-3),
+    Unknown("cold_warm_s", 0.45e-3, 0.1e-3, 2e-3),
 )
 
 
@@ -115,7 +115,7 @@ def solve(base: Values, seen: dict[Cell, Seen], *, quick: bool) -> Solution:
         loss="soft_l1",
         f_scale=0.2,
         diff_step=0.05,
-        max_nfev=6 if quick else 15,
+        max_nfev=4 if quick else 12,
     )
     return _solution(seen, model(found.x), _named(found.x))
 
@@ -140,6 +140,7 @@ def _errors(real: dict[Cell, Seen], model: dict[Cell, Seen]) -> list[tuple[Cell,
         if cell.watched:
             ours, theirs = (seen.quantile_s(0.5) + float(np.median(one.heard_s)) for one in (model[cell], seen))
             found.append((cell, "heard", 1.0, log(max(ours, LEAST_S) / max(theirs, LEAST_S))))
+            found.append((cell, "listener CPU", 1.0, log(model[cell].listener_cpu_s / seen.listener_cpu_s)))
     return found
 
 
