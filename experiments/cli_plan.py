@@ -175,7 +175,8 @@ def _check(answered: "Plan", out: Path, endpoints: str | None, repetitions: int)
     with progress_bar("check") as on_step:
         found = check.run(answered, out, endpoints=endpoints, repetitions=repetitions, on_step=on_step)
     console.wide().print(console.check_table(found))
-    print(f"checked on the real system: {found.repetitions} repetitions, {found.lost} tasks lost")
+    times = "repetition" if found.repetitions == 1 else "repetitions"
+    print(f"checked on the real system: {found.repetitions} {times}, {found.lost} tasks lost")
     if found.disturbed:
         print(f"warning: other processes used the machine during {found.disturbed} of them; try again when it is quiet")
     if not found.met:

@@ -14,7 +14,6 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from joblib import Parallel, delayed
-from joblib.externals.loky import get_reusable_executor
 
 from experiments import metrics, workload
 from experiments.run import figures_of
@@ -111,8 +110,7 @@ def spread(
     except KeyboardInterrupt:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that tasks are cancelled is what is wanted
-            running.close()
-        _end_processes()
+            running.close()  # ends the processes
         raise
     return results
 
@@ -133,8 +131,3 @@ def _portable(job: Job) -> Job:
     if job.load is None and (isinstance(load.arrivals, ArrivalTrace) or isinstance(load.service, Empirical)):
         return replace(job, load=workload.draw(job.scenario, job.repetition))
     return job
-
-
-def _end_processes() -> None:
-    """End joblib's own processes at once; a cluster's are the cluster's business."""
-    get_reusable_executor(max_workers=1, reuse=True).shutdown(wait=False, kill_workers=True)

@@ -16,6 +16,8 @@ RESOURCES = {
     "client": "the client process (one core at most)",
 }
 ETCD = "etcd (round trips through its log)"
+TICKS = "the poll intervals (slots stand idle until the next pull)"
+FULL_SLOTS = 0.85
 FULL = 0.7
 """Of a processor or a process: from here on queues in front of it count."""
 ETCD_STAGES = ("enqueue", "assign", "commit")
@@ -74,12 +76,16 @@ def _first_guess(evaluate: Evaluator, topology: Topology) -> float:
 def fullest(evaluation: Evaluation, grew: str) -> tuple[str, float | None]:
     """The resource nearest to its limit, in words, and how full it is.
 
-    Where a stage grew most that waits for etcd, and no processor or process is near its limit, it is etcd.
+    Where no processor or process is near its limit, it is etcd if a stage grew most that waits for etcd, and the ticks
+    if slots stand idle until the next pull.
     """
     shares = evaluation.shares
     name = max(shares, key=lambda one: shares[one])
-    if grew in ETCD_STAGES and max(share for one, share in shares.items() if one != "slots") < FULL:
-        return ETCD, None
+    if max(share for one, share in shares.items() if one != "slots") < FULL:
+        if grew in ETCD_STAGES:
+            return ETCD, None
+        if evaluation.topology.dispatch == "poll" and shares["slots"] < FULL_SLOTS:
+            return TICKS, shares["slots"]
     return RESOURCES[name], shares[name]
 
 

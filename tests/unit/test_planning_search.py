@@ -197,6 +197,7 @@ def test_a_plan_on_the_model_is_minimal_and_its_files_say_so(tmp_path: Path) -> 
     assert evaluate(found.topology, repetitions=10).figure(question.targets[0]) == found.targeted["overhead.p99<60ms"]
     smaller = msgspec.structs.replace(found.topology, slots=found.topology.slots - 1)
     assert not evaluate(smaller, repetitions=10).met_surely
+    assert all(spot.x > question.offered for spot in found.curves[0].spots)
     assert found.room is not None
     assert found.room.factor >= 1.0
     assert answer.read(tmp_path) == found
