@@ -132,7 +132,7 @@ def plan(
     from experiments.console import clear_errors, say_where  # noqa: PLC0415
 
     with clear_errors(PROGRAM):
-        from experiments.planning import answer, ask, console  # noqa: PLC0415
+        from experiments.planning import answer, ask, console, curves  # noqa: PLC0415
         from experiments.sweep import values_of  # noqa: PLC0415
 
         if check and not any((arrivals, service, run, target)):
@@ -162,6 +162,7 @@ def plan(
             with console.counter("plan") as tell:
                 answered = answer.plan(question, values, out, n_jobs=jobs or -1, budget=budget, tell=tell)
             console.show_plan(answered)
+            curves.draw(out)
             say_where(out)
         if check:
             _check(answered, out, endpoints, repetitions)

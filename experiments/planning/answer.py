@@ -4,18 +4,14 @@ DIR/plan.json (everything that is printed or drawn), evaluations.csv (every conf
 scenario.toml (the chosen configuration: `tandem-bench run DIR/scenario.toml --world real` tries it)
 """
 
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import pandas as pd
 
 from experiments import metrics, scenario
 from experiments.planning import headroom
-from experiments.planning.erlang import fewest_slots
+from experiments.planning.curves import Curve, curves_of, tried
 from experiments.planning.evaluate import BUDGET, Evaluation, Evaluator, OutOfBudget, Told, describe
 from experiments.planning.question import Question, check
 from experiments.planning.search import Search, cost_of
@@ -29,33 +25,12 @@ from sim.parameters import Values
 PLAN, TRIED, SCENARIO = "plan.json", "evaluations.csv", "scenario.toml"
 AFTER = 160
 """Simulations that may follow the search: head-room and figure."""
-BESIDE = 3
-"""Points drawn on either side of the chosen one."""
 CHECK_REPETITIONS = 5
 SHOWN = tuple(
     f"latency_s.{stage}.{statistic}"
     for stage in ("total", "overhead", "dispatch")
     for statistic in ("p50", "p95", "p99")
 )
-DRAW_TIMEOUT_S = 120.0
-
-
-class Spot(msgspec.Struct, frozen=True, kw_only=True):
-    """A point of a curve: the first target's figure over repetitions."""
-
-    x: float
-    value: float | None
-    low: float | None
-    high: float | None
-    met: bool
-
-
-class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """`chosen`: the x of the answer."""
-
-    x_label: str
-    chosen: float
-    spots: tuple[Spot, ...]
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,7 +89,7 @@ def plan(
     budget: int = BUDGET,
     tell: Told = lambda _done, _what: None,
 ) -> Plan:
-    """Search, and write the answer to `out`.
+    """Search, and write the answer to `out` (`experiments.planning.curves.draw` draws it).
 
     Raises ScenarioError where no configuration at all could do, ExperimentError where none within the bounds does.
     """
@@ -129,7 +104,7 @@ def plan(
     curves: tuple[Curve, ...] = ()
     try:
         room = headroom.find(evaluate, topology)
-        curves = _curves(evaluate, topology)
+        curves = curves_of(evaluate, topology)
     except OutOfBudget:
         found.complete = False
     answer = _answer(question, evaluate, found.best, room, curves, complete=found.complete)
@@ -137,7 +112,6 @@ def plan(
     (out / PLAN).write_bytes(msgspec.json.format(msgspec.json.encode(answer), indent=2) + b"\n")
     scenario.write(question.scenario(topology, repetitions=CHECK_REPETITIONS), out)
     tried(evaluate, question).to_csv(out / TRIED, index=False)
-    draw(out)
     return answer
 
 
@@ -251,61 +225,3 @@ def _warnings(question: Question) -> list[str]:
             "that grows slowly could go unseen; --tasks makes it more"
         )
     return found
-
-
-# --- what is drawn ---
-
-
-def _curves(evaluate: Evaluator, topology: Topology) -> tuple[Curve, ...]:
-    """The first target's figure against the size (around the answer), and against the load (what was tried)."""
-    target = evaluate.question.targets[0]
-    bounds = evaluate.question.bounds
-    by_slots = len(bounds.slots) > 1
-    sizes = [("slots of each worker", "slots", bounds.slots), ("workers", "workers", evaluate.question.workers)]
-    label, name, values = sizes[0 if by_slots else 1]
-    now = getattr(topology, name)
-    place = values.index(now)
-    near = values[max(place - BESIDE, 0) : place + BESIDE + 1]
-    sized = [msgspec.structs.replace(topology, **{name: value}) for value in near]
-    fewest = fewest_slots(evaluate.question)
-    around = evaluate.all([(one, 1.0) for one in sized if one.workers * one.slots >= fewest])
-    loads = sorted((one for one in evaluate.known() if one.topology == topology), key=lambda one: one.load)
-    rate = evaluate.question.rate_per_s
-    return (
-        Curve(
-            x_label=label, chosen=now, spots=tuple(_spot(getattr(one.topology, name), one, target) for one in around)
-        ),
-        Curve(
-            x_label="arrivals per second",
-            chosen=rate,
-            spots=tuple(_spot(rate * one.load, one, target) for one in loads),
-        ),
-    )
-
-
-def _spot(x: float, one: Evaluation, target: Target) -> Spot:
-    figure = one.figure(target)
-    return Spot(x=x, value=figure["value"], low=figure["low"], high=figure["high"], met=one.met)
-
-
-def tried(evaluate: Evaluator, question: Question) -> pd.DataFrame:
-    """A row for each configuration and load that was tried."""
-    rows: list[dict[str, Any]] = []
-    for one in evaluate.known():
-        row = msgspec.structs.asdict(one.topology)
-        row |= {"load": one.load, "repetitions": len(one.readings), "met": one.met, "keeps_up": one.keeps_up}
-        row |= {"cost": cost_of(question.costs, one.topology, one.cores_busy)}
-        for target in question.targets:
-            row |= {f"{target.text} {key}": value for key, value in one.figure(target).items() if key != "n"}
-        row |= {f"used {name}": share for name, share in one.shares.items()}
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def draw(folder: Path) -> None:
-    """The figure, in a process of its own (it needs the report's packages). Raises ExperimentError."""
-    command = [sys.executable, "-m", "reports.planning", str(folder)]
-    done = subprocess.run(command, check=False, timeout=DRAW_TIMEOUT_S, capture_output=True, text=True)
-    if done.returncode != 0:
-        last: Sequence[str] = done.stderr.strip().splitlines() or ["it wrote nothing"]
-        raise ExperimentError(f"the figure could not be drawn ({last[-1]}); the answer is in {folder}")

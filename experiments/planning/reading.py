@@ -41,7 +41,7 @@ def read(one: Scenario, load: Workload, measured: Measured) -> Reading:
     figures = figures_of(one, measured)
     return Reading(
         figures=figures,
-        slots=_busy(measured.trace, first_s, last_s) / (one.topology.workers * one.topology.slots),
+        slots=_busy(measured.trace, first_s, last_s) / _slots(one, first_s, last_s),
         cores=cores_used(measured.resources, first_s, last_s),
         stages_s={name: value["mean"] or 0.0 for name, value in figures["latency_s"].items()},
         growth=_growth(final[final["intended"] >= first_s]),
@@ -54,6 +54,17 @@ def _busy(trace: pd.DataFrame, first_s: float, last_s: float) -> float:
     started = np.clip(trace["started"].to_numpy(), first_s, last_s)
     finished = np.clip(trace["finished"].to_numpy(), first_s, last_s)
     return float(np.nansum(finished - started)) / max(last_s - first_s, 1e-9)
+
+
+def _slots(one: Scenario, first_s: float, last_s: float) -> float:
+    """Slots there are on average between two moments: those of a host that is gone for good count until then."""
+    gone_s = sum(
+        max(last_s - max(fault.at_s, first_s), 0.0)
+        for fault in one.faults
+        if fault.kind == "host_kill" and fault.duration_s is None
+    )
+    share = gone_s / max(last_s - first_s, 1e-9)
+    return max(one.topology.workers - share, 1e-9) * one.topology.slots
 
 
 def cores_used(samples: pd.DataFrame, first_s: float, last_s: float) -> dict[str, float]:

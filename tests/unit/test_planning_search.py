@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from experiments import scenario
-from experiments.planning import answer, headroom, targets
+from experiments.planning import answer, curves, headroom, targets
 from experiments.planning.evaluate import Evaluation, Evaluator, OutOfBudget, Point
 from experiments.planning.question import Bounds, Question
 from experiments.planning.reading import Reading
@@ -202,8 +202,20 @@ def test_a_plan_on_the_model_is_minimal_and_its_files_say_so(tmp_path: Path) -> 
     assert found.room.factor >= 1.0
     assert answer.read(tmp_path) == found
     assert scenario.load(tmp_path / answer.SCENARIO).topology == found.topology
+    curves.draw(tmp_path)
     assert (tmp_path / "plan.svg").read_text().count("<svg") == 1
     assert (tmp_path / answer.TRIED).read_text().count("\n") > len(found.curves[0].spots)
+
+
+def test_slots_of_a_killed_host_do_not_count_as_free() -> None:
+    """8 busy of 10, then 8 of 5: what is left is full, and the share says so."""
+    bounds = Bounds(workers=(2,), slots=(5,), dispatch=("watch",))
+    question = ask(arrivals=ConstantRate(rate_per_s=80), bounds=bounds, survive="host", tasks=400)
+    evaluation = Evaluator(question, values_of(), n_jobs=1)(
+        Topology(workers=2, slots=5, lease_ttl_s=2.0), repetitions=1
+    )
+    assert evaluation.shares["slots"] > 0.75
+    assert not evaluation.met
 
 
 def test_where_no_configuration_does_one_sentence_says_what_is_nearest_and_what_binds(tmp_path: Path) -> None:
