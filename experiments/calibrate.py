@@ -106,6 +106,7 @@ def _code(book: Book, *, quick: bool) -> None:
         book.put(name, slots.streaming_s / 2, "s", "CPU time of a slot for an echo task of no duration, halved")
     hop_s = max(0.0, slots.alone_s - slots.sleep_s - slots.streaming_s) / 2
     book.put("slot_hop_s", hop_s, "s", "CPU time of a task of 10 ms alone, without its sleep and the above, halved")
+    book.put("switch_s", sys.getswitchinterval(), "s", "sys.getswitchinterval")
     book.put("alarm_s", slots.sleep_s, "s", "CPU time of sleeping for 10 ms")
     book.put("sleep_overshoot_s", slots.late_s, "s", "median of sleeps of 10 ms in a slot")
     rows = decisions.traces(quick=quick)
@@ -134,6 +135,14 @@ def _starts(book: Book, etcd: EmbeddedEtcd) -> None:
         before = time.monotonic()
         subprocess.run(command, check=True, timeout=IMPORT_TIMEOUT_S)
         book.put(name, time.monotonic() - before, "s", "start of an interpreter and the imports, once")
+    before = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import core.runtime.nanny"], check=True, timeout=IMPORT_TIMEOUT_S)
+    bare_s = time.monotonic() - before
+    before = time.monotonic()
+    command = [sys.executable, "-c", "import core.runtime.nanny, core.etcd.store"]
+    subprocess.run(command, check=True, timeout=IMPORT_TIMEOUT_S)
+    revoke_s = max(0.0, time.monotonic() - before - bare_s)
+    book.put("nanny_revoke_s", revoke_s, "s", "import of the client of etcd in a process that runs, once")
     with EmbeddedEtcd(server=etcd.server) as fresh:  # the one that was measured has a large log to read again
         fresh.kill()
         before = time.monotonic()

@@ -63,7 +63,11 @@ class LoadGenerator:
     def _wait(self) -> None:
         if self._next < len(self._load.specs):
             due = self._start + float(self._load.intended_s[self._next])
-            call_in(self._around.kernel, max(0.0, due - self._around.kernel.now), self._due)
+            wait_s = due - self._around.kernel.now
+            late_s = (
+                max(0.0, self._around.values.sleep_overshoot_s - self._around.values.alarm_s) if wait_s > 0 else 0.0
+            )
+            call_in(self._around.kernel, max(0.0, wait_s) + late_s, self._due)
 
     def _due(self) -> None:
         self.process.alarm(self._gather, self._submitted)

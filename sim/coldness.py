@@ -2,31 +2,43 @@
 
 Measured: a put after 10 ms of rest takes two to three times the CPU time of one that follows another, at the client and
 at the server; the second put takes a quarter more, the fourth nothing. Caches, branch predictors and sleeping cores
-forget with time, and learn again with work. So the state is one number z, 0 warm to 1 cold:
+forget with time, and learn again with work. So the state is one number z, 0 warm to 1 cold. Work is 1 + k z times as
+slow as when warm; z falls with the processor time used, and rises in a rest:
 
-    a rest of g seconds       1 - z  becomes  (1 - z) exp(-g / idle_s)
-    w seconds of (warm) work  z      becomes  z exp(-w / warm_s),  and cost  w + penalty_s z (1 - exp(-w / warm_s))
+    g seconds of rest     1 - z  becomes  (1 - z) exp(-g / idle_s)
+    t seconds of work     z      becomes  z exp(-t / warm_s)
 
-`penalty_s` is what a fully cold process pays until it is warm. The three are fitted to puts after rests of different
-length (`tandem-bench calibrate`).
+Work that takes w seconds when warm takes t, where w is the integral of 1 / (1 + k z) over t:
+
+    t = warm_s ln((1 + k z) exp(w / warm_s) - k z)
+
+The three are fitted to puts after rests of different length, and to what a process that only listens uses and how late
+it hears (`tandem-bench calibrate`).
 """
 
-from math import exp
+from math import exp, log
 
 NEGLIGIBLE = 1e-4
+MUCH_S = 0.02
+"""Work of this length is warm for almost all of it."""
 
 
 class Coldness:
-    """The state of one process. Seconds throughout."""
+    """The state of one process. `factor` is k; the rest are seconds."""
 
-    __slots__ = ("_idle_s", "_penalty_s", "_rests_since", "_warm_s", "_z")
+    __slots__ = ("_factor", "_idle_s", "_rests_since", "_warm_s", "_z")
 
-    def __init__(self, penalty_s: float, warm_s: float, idle_s: float) -> None:
-        self._penalty_s = penalty_s
+    def __init__(self, factor: float, warm_s: float, idle_s: float) -> None:
+        self._factor = factor
         self._warm_s = warm_s
         self._idle_s = idle_s
-        self._z = 1.0 if penalty_s else 0.0
+        self._z = 1.0 if factor else 0.0
         self._rests_since = 0.0
+
+    @property
+    def degree(self) -> float:
+        """How cold it is: 0 warm to 1 cold."""
+        return self._z
 
     def rest(self, now_s: float) -> None:
         """Nothing to do from now on."""
@@ -34,7 +46,7 @@ class Coldness:
 
     def wake(self, now_s: float) -> None:
         """The rest is over."""
-        if self._penalty_s:
+        if self._factor:
             self._z = 1.0 - (1.0 - self._z) * exp(-(now_s - self._rests_since) / self._idle_s)
 
     def cost(self, work_s: float) -> float:
@@ -42,6 +54,7 @@ class Coldness:
         z = self._z
         if z < NEGLIGIBLE:
             return work_s
-        stays = exp(-work_s / self._warm_s)
-        self._z = z * stays
-        return work_s + self._penalty_s * z * (1.0 - stays)
+        slow = self._factor * z
+        cost_s = self._warm_s * log((1.0 + slow) * exp(work_s / self._warm_s) - slow) if work_s < MUCH_S else work_s
+        self._z = z * exp(-cost_s / self._warm_s)
+        return cost_s

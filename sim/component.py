@@ -157,18 +157,17 @@ class Component:
             call_in(self._around.kernel, delay_s, self._live, self._starting)
             return
         process = Process(self._around.host, self.name, values)
-        self._import(self._starting, process, values.worker_start_s if self._worker else values.scheduler_start_s)
+        start_s = values.worker_start_s if self._worker else values.scheduler_start_s
+        self._compute(process, start_s, self._live, self._starting)
 
-    def _import(self, starting: int, process: Process, left_s: float) -> None:
-        """In pieces, so that others get their turn on the core."""
-        if starting != self._starting:
-            return
+    def _compute(self, process: Process, left_s: float, done: Callable[..., None], *arguments: Any) -> None:
+        """`done(*arguments)` after so much CPU time, in pieces, so that others get their turn on the core."""
         if left_s <= 0.0:
-            self._live(starting)
+            done(*arguments)
             return
         piece_s = min(left_s, IMPORT_PIECE_S)
         self._starts_cpu_s += piece_s
-        process.run(piece_s, self._import, starting, process, left_s - piece_s)
+        process.run_own(piece_s, self._compute, process, left_s - piece_s, done, *arguments)
 
     def _restart(self, starting: int) -> None:
         if starting == self._starting:
@@ -199,7 +198,8 @@ class Component:
         if life is None:
             return
         life.end()
-        call_in(self._around.kernel, self._around.values.nanny_notice_s, self._nanny, life)
+        nanny = Process(self._around.host, self.name, self._around.values)
+        self._compute(nanny, self._around.values.nanny_revoke_s, self._nanny, life)
 
     def _nanny(self, life: _Life) -> None:
         for lease in life.leases:

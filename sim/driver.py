@@ -17,7 +17,7 @@ from core.machine.api import Machine
 from core.machine.messages import Failed, Finished, Message, Now, Registered, Report, Result, Started, Stop, Timer
 from core.procedure import table
 from core.procedure.base import Procedure
-from sim.etcd.sizes import answered, size
+from sim.etcd.sizes import size
 from sim.host import Process
 from sim.kernel import Kernel, call_in
 from sim.link import Link
@@ -238,21 +238,17 @@ class Driver:
     # --- procedures ---
 
     def _advance(self, step: _Step) -> float:
-        """Send the answer (None at the start) into the procedure. The cost: to decode it, to build the next request."""
-        values, answer = self._values, step.answer
-        cost_s = 0.0
-        if answer is not None and type(answer) is not Resumed:
-            cost_s = values.reply_s + values.reply_item_s * answered(answer)
+        """Send the answer (None at the start) into the procedure. The cost: to build the next request."""
         self._advancing = step
         try:
-            self._request = request = step.procedure.send(answer)  # type: ignore[arg-type]
+            self._request = request = step.procedure.send(step.answer)  # type: ignore[arg-type]
         except StopIteration as stop:
             self._open -= 1
             self._request, self._returned = None, stop.value
-            return cost_s
+            return 0.0
         if isinstance(request, Pause):
-            return cost_s
-        return cost_s + values.send_s + values.send_item_s * size(request)
+            return 0.0
+        return self._values.send_s + self._values.send_item_s * size(request)
 
     def _advanced(self) -> None:
         """The CPU time for it has been used: now it takes effect."""

@@ -46,8 +46,8 @@ class Executor:
             elif kind == "cpu":
                 self._process.run(values.slot_pickup_s, self._burn, job, None, service_s)
             else:
-                pickup_s = values.slot_pickup_s + values.slot_hop_s
-                self._process.run(pickup_s, self._sleep, job, service_s + values.sleep_overshoot_s)
+                late_s = service_s + values.sleep_overshoot_s
+                self._process.run_own(values.slot_pickup_s, self._sleep, job, late_s, hop_s=values.slot_hop_s)
 
     def _quick(self, job: Job) -> None:
         now = self._kernel.now
@@ -57,12 +57,12 @@ class Executor:
         call_in(self._kernel, seconds, self._slept, job, self._kernel.now)
 
     def _slept(self, job: Job, started: float) -> None:
-        self._process.alarm(self._end, self._hand_over, job, started)
+        self._process.alarm(self._end, self._hand_over, job, started, hop_s=self._values.slot_hop_s)
 
     def _end(self, job: Job, started: float) -> float:
         """The slot has the processor again: the task ends here, and what waking costs comes after that."""
         self._ended = _result(job, started, self._kernel.now)
-        return self._values.slot_wrap_s + self._values.slot_hop_s
+        return self._values.slot_wrap_s
 
     def _hand_over(self) -> None:
         self._sink(self._ended)

@@ -4,6 +4,9 @@ A job is taken when the process is free and a core is: both queues are first com
 to do keeps its core for a time slice, `slice_s`, though others wait. Jobs are shorter than that and not interrupted.
 What a job costs may be known only once it begins.
 
+Messages are decoded by threads that wait for the GIL until the others have nothing to do, or for `switch_s`: a busy
+process hears of the world a few milliseconds late, and then of much at once.
+
 A process that had nothing to do pays for the first job: `wake_s` where a message woke it (from its socket through its
 threads), `alarm_s` where its own timer did. What messages cost is more after a rest (`sim.coldness`); timers are not
 seen to be. A part of what waking adds, `tail`, comes after the job's effect: it keeps process and core busy, but nobody
@@ -57,7 +60,7 @@ class Host:
 
 
 class _Job:
-    __slots__ = ("alarm", "arguments", "begin", "cost_s", "finish")
+    __slots__ = ("alarm", "arguments", "begin", "cost_s", "finish", "hop_s", "since_s")
 
     def __init__(
         self,
@@ -73,6 +76,8 @@ class _Job:
         self.finish = finish
         self.arguments = arguments
         self.alarm = alarm
+        self.since_s = 0.0
+        self.hop_s = 0.0
 
 
 class Process:
@@ -80,6 +85,7 @@ class Process:
 
     __slots__ = (
         "_alarm_s",
+        "_arrived",
         "_busy",
         "_coldness",
         "_host",
@@ -88,8 +94,10 @@ class Process:
         "_parked",
         "_slice_ends",
         "_slice_s",
+        "_switch_s",
         "_tail",
         "_tail_s",
+        "_taking",
         "_wake_s",
         "_woken_s",
         "alive",
@@ -106,9 +114,12 @@ class Process:
         self.alive = True
         self.stopped = False
         self._jobs: deque[_Job] = deque()
+        self._arrived: deque[_Job] = deque()  # messages that came while another thread had the GIL
+        self._taking = False
+        self._switch_s = values.switch_s
         self._busy = False
         self._parked: Callable[[], None] | None = None  # where a stopped process goes on
-        self._coldness = Coldness(values.cold_s, values.cold_warm_s, values.cold_idle_s)
+        self._coldness = Coldness(values.cold_factor, values.cold_warm_s, values.cold_idle_s)
         self._wake_s = values.wake_s
         self._woken_s = 0.0  # what waking adds to the next job
         self._tail = values.tail
@@ -121,13 +132,31 @@ class Process:
         """Use `cost_s` of CPU time, then call `finish(*arguments)`."""
         self._add(_Job(cost_s, None, finish, arguments))
 
+    def run_own(self, cost_s: float, finish: Callable[..., object], *arguments: Any, hop_s: float = 0.0) -> None:
+        """As `run`, for work that no message brings. `hop_s`: what a cold process pays to hand it to a thread."""
+        job = _Job(cost_s, None, finish, arguments, alarm=True)
+        job.hop_s = hop_s
+        self._add(job)
+
     def execute(self, begin: Begin, finish: Callable[..., object], *arguments: Any) -> None:
         """`begin(*arguments)` when the job gets the processor; it returns the cost; `finish()` after that."""
         self._add(_Job(0.0, begin, finish, arguments))
 
-    def alarm(self, begin: Begin, finish: Callable[..., object], *arguments: Any) -> None:
+    def message(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
+        """As `run`, for what comes from the network, in a thread of its own: it waits for the GIL (see above)."""
+        job = _Job(cost_s, None, finish, arguments)
+        if self._switch_s and self._busy:
+            if self.alive:
+                job.since_s = self._kernel.now
+                self._arrived.append(job)
+        else:
+            self._add(job)
+
+    def alarm(self, begin: Begin, finish: Callable[..., object], *arguments: Any, hop_s: float = 0.0) -> None:
         """As `execute`, for what the process has set a timer for."""
-        self._add(_Job(0.0, begin, finish, arguments, alarm=True))
+        job = _Job(0.0, begin, finish, arguments, alarm=True)
+        job.hop_s = hop_s
+        self._add(job)
 
     def _add(self, job: _Job) -> None:
         if not self.alive:
@@ -155,7 +184,7 @@ class Process:
         self._next()
 
     def _next(self) -> None:
-        job = self._jobs.popleft()
+        job = self._choose()
         if job.begin is not None:
             job.cost_s = job.begin(*job.arguments)
         work_s = job.cost_s
@@ -163,12 +192,22 @@ class Process:
         self._woken_s = 0.0
         before_s = self._tail_s  # what the last job has left to do
         if job.alarm:
+            cost_s += job.hop_s * self._coldness.degree
             self._tail_s = 0.0
         else:
             cost_s = self._coldness.cost(cost_s)
             self._tail_s = self._tail * (cost_s - work_s)
         job.cost_s = cost_s
         call_in(self._kernel, before_s + cost_s - self._tail_s, self._finished, job)
+
+    def _choose(self) -> _Job:
+        """The thread that has the GIL goes on until it has nothing to do; another that wants it waits `switch_s`."""
+        arrived = self._arrived
+        if arrived and (self._taking or not self._jobs or self._kernel.now - arrived[0].since_s >= self._switch_s):
+            job = arrived.popleft()
+            self._taking = bool(arrived)
+            return job
+        return self._jobs.popleft()
 
     def _finished(self, job: _Job) -> None:
         self.cpu_s += job.cost_s
@@ -180,7 +219,7 @@ class Process:
             self._parked = lambda: self._resume(job)
             return
         self._complete(job)
-        if self._tail_s and not self._jobs:
+        if self._tail_s and not self._jobs and not self._arrived:
             call_in(self._kernel, self._tail_s, self._tail_over)
         else:
             self._go_on_or_yield()
@@ -198,7 +237,7 @@ class Process:
             self._go_on()
 
     def _keeps_core(self) -> bool:
-        if not self._jobs or not self.alive or self.stopped:
+        if not (self._jobs or self._arrived) or not self.alive or self.stopped:
             return False
         return not self._host.contended or self._kernel.now < self._slice_ends
 
@@ -213,7 +252,7 @@ class Process:
             job.finish()
 
     def _go_on(self) -> None:
-        if self._jobs and self.alive:
+        if (self._jobs or self._arrived) and self.alive:
             self._want()
         else:
             self._busy = False
@@ -234,4 +273,5 @@ class Process:
         """SIGKILL. A job under way uses its core to the end, with no effect."""
         self.alive = False
         self._jobs.clear()
+        self._arrived.clear()
         self._parked = None

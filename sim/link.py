@@ -11,6 +11,7 @@ import msgspec
 
 from core.kv.requests import Change, EtcdRequest, Refused, Response, Unknown
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch, WatchLost
+from sim.etcd.sizes import answered
 from sim.etcd.station import EtcdStation
 from sim.host import Process
 from sim.kernel import Kernel, call_in
@@ -87,7 +88,8 @@ class Link:
     def returned(self, one: _Open, response: Response) -> None:
         """The answer has arrived."""
         if not self._cut:
-            self._answer(one, response)
+            cost_s = self._values.reply_s + self._values.reply_item_s * answered(response)
+            self._process.message(cost_s, self._answer, one, response)
 
     def _answer(self, one: _Open, response: Response) -> None:
         self._open.pop(one, None)
@@ -136,7 +138,7 @@ class Link:
         self._next[name] = revision + 1
         values = self._values
         cost_s = values.watch_s + values.watch_item_s * len(changes)
-        self._process.run(cost_s, self._post, Changes(name, changes, revision))
+        self._process.message(cost_s, self._post, Changes(name, changes, revision))
 
     def broken(self) -> None:
         """The connection is gone, and the watches with it."""

@@ -79,9 +79,9 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_commit_s: float = 0.0
     """One commit of the database file: applying waits for it."""
     etcd_commit_item_s: float = 0.0
-    etcd_cold_s: float = 0.0
-    """What a fully cold server pays until it is warm (`sim.coldness`)."""
-    etcd_cold_warm_s: float = 0.0004
+    etcd_cold_factor: float = 0.0
+    etcd_cold_warm_s: float = 0.0005
+    """See `sim.coldness`."""
     etcd_idle_cpu: float = 0.0
     """CPU seconds a second that the server uses with nothing to do."""
     write_times: tuple[WriteTimes, ...] = ()
@@ -95,12 +95,14 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # Python processes
     wake_s: float = 0.0
     """CPU time to wake a process that has nothing to do: from its socket through its threads."""
+    switch_s: float = 0.0
+    """How long a thread waits for the GIL before it is handed over (`sys.getswitchinterval`); 0: jobs in turn."""
     alarm_s: float = 0.0
     """CPU time to wake one that has set itself a timer."""
     tail: float = 0.0
     """Share of what waking and coldness add that comes after the effect."""
-    cold_s: float = 0.0
-    cold_warm_s: float = 0.0004
+    cold_factor: float = 0.0
+    cold_warm_s: float = 0.001
     cold_idle_s: float = 0.004
     """See `sim.coldness`."""
     trace_s: float = 0.0
@@ -126,12 +128,13 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     submit_item_s: float = 0.000003
     slot_pickup_s: float = 0.00002
     slot_hop_s: float = 0.0
-    """CPU time to wake a slot's thread that waits, or the thread that waits for the slot."""
+    """What it costs a cold process to wake a slot's thread, or the thread that waits for the slot."""
     slot_wrap_s: float = 0.00002
     sleep_overshoot_s: float = 0.0001
     scheduler_start_s: float = 0.6
     worker_start_s: float = 0.7
-    nanny_notice_s: float = 0.02
+    nanny_revoke_s: float = 0.3
+    """CPU time of a nanny whose worker has died, until it can revoke its lease: it imports the client of etcd."""
     nanny_restart_s: float = 0.1
     """The nanny's first pause (`core.runtime.nanny.RESTART_FIRST_S`)."""
 

@@ -44,6 +44,7 @@ class Replica:
             link = Link(self._kernel, self._station, self._listener, values, streams["network"], self._hear)
             link.watch(Watch("task", "task/", "task0", 0))
         self._in_sequence = 0
+        self._resting = self._sending = False
         self._keys = 0
         self._done = self._kernel.event()
         self._sends = 0
@@ -72,7 +73,11 @@ class Replica:
     def _send_next(self) -> None:
         """The first of a row: the process has nothing else to do."""
         if self._take():
-            self._process.run(self._send_s, self._sent, self._kernel.now)
+            self._process.alarm(_no_cost, self._begin)
+
+    def _begin(self) -> None:
+        """Awake; what the request costs depends on the rest."""
+        self._process.run(self._send_s, self._sent, self._kernel.now)
 
     def _take(self) -> bool:
         """Whether there is another transaction to send. The end of all, when the last one is answered."""
@@ -93,30 +98,33 @@ class Replica:
         return Txn((), tuple(Put(f"task/{self._keys - number:032x}", MARKER) for number in range(batch)))
 
     def _answered(self, since: float, _: Response) -> None:
-        """The thread that takes an answer sends the next request at once: one job."""
-        self._in_sequence += 1
-        if self._cell.sequence and self._in_sequence >= self._cell.sequence:
-            self._in_sequence = 0
-            self._process.run(self._values.reply_s, self._rest, since)
-        else:
-            more_s = self._send_s if self._left > 0 else 0.0
-            self._process.run(self._values.reply_s + more_s, self._go_on, since, more_s)
+        self._process.execute(self._take_answer, self._go_on, since)
 
-    def _go_on(self, since: float, more_s: float) -> None:
-        answered = self._kernel.now - more_s * (1.0 - self._values.tail)
-        self._latencies.append(answered - since)
-        if self._take():
-            self._sent(answered)
-
-    def _rest(self, since: float) -> None:
+    def _take_answer(self, since: float) -> float:
+        """The thread that takes an answer sends the next request at once, unless a rest is due: one job."""
         self._answered_at.append(self._kernel.now)
         self._latencies.append(self._kernel.now - since)
-        call_in(self._kernel, self._cell.rest_s, self._send_next)
+        self._in_sequence += 1
+        self._resting = self._in_sequence == self._cell.sequence
+        if self._resting:
+            self._in_sequence = 0
+        self._sending = not self._resting and self._take()
+        return self._send_s if self._sending else 0.0
+
+    def _go_on(self) -> None:
+        if self._sending:
+            self._sent(self._answered_at[-1])
+        elif self._resting:
+            call_in(self._kernel, self._cell.rest_s, self._send_next)
 
 
 def replay(values: Values, cell: Cell, transactions: int, seed: int = 1) -> Seen:
     """A cell on the model."""
     return Replica(values, cell, transactions, seed).run()
+
+
+def _no_cost() -> float:
+    return 0.0
 
 
 def _ignore(_: Any) -> None:

@@ -163,7 +163,7 @@ def _watches(book: Book, costs: Sequence[WatchCost]) -> None:
     changes = [median(cost.changes / cost.messages for cost in row) for row in rows]
     line = fit.line(changes, [max(0.0, median(cost.cpu_s / cost.messages for cost in row)) for row in rows])
     source = f"what watching adds to a busy client's CPU time, {messages} messages"
-    book.line("watch_s", "watch_item_s", line, source)
+    book.put("watch_item_s", line.b, "s/item", source, line.error)
     server = fit.line(changes, [max(0.0, median(cost.server_cpu_s / cost.messages for cost in row)) for row in rows])
     source = f"what a watcher adds to the server's CPU time, {messages} messages"
     book.line("etcd_watch_s", "etcd_watch_item_s", server, source)

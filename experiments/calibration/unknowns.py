@@ -17,6 +17,8 @@ from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.replica import replay
 from sim.parameters import Values
 
+PRIOR = 0.08
+"""Weight of a parameter's distance from its guess: what the cells say nothing about stays where it was."""
 LEAST_S = 1e-8
 """What counts as nothing."""
 
@@ -33,24 +35,26 @@ class Unknown:
 
 
 UNKNOWNS = (
-    Unknown("send_s", 60e-6, 2e-6, 400e-6),
-    Unknown("reply_s", 70e-6, 2e-6, 400e-6),
+    Unknown("send_s", 80e-6, 2e-6, 400e-6),
+    Unknown("reply_s", 50e-6, 2e-6, 400e-6),
+    Unknown("watch_s", 20e-6, 2e-6, 400e-6),
     Unknown("send_item_s", 2e-6, 0.1e-6, 30e-6, "s/item"),
-    Unknown("wake_s", 200e-6, 5e-6, 800e-6),
-    Unknown("tail", 0.4, 0.02, 0.8, ""),
-    Unknown("cold_s", 1.5e-3, 50e-6, 6e-3),
-    Unknown("etcd_request_s", 30e-6, 1e-6, 300e-6),
-    Unknown("etcd_request_item_s", 4e-6, 0.2e-6, 30e-6, "s/item"),
+    Unknown("wake_s", 120e-6, 5e-6, 800e-6),
+    Unknown("tail", 0.45, 0.02, 0.8, ""),
+    Unknown("cold_factor", 6.0, 0.5, 60.0, ""),
+    Unknown("etcd_request_s", 15e-6, 1e-6, 300e-6),
+    Unknown("etcd_request_item_s", 5e-6, 0.2e-6, 30e-6, "s/item"),
     Unknown("etcd_apply_s", 10e-6, 1e-6, 300e-6),
-    Unknown("etcd_apply_item_s", 3e-6, 0.2e-6, 30e-6, "s/item"),
+    Unknown("etcd_apply_item_s", 4e-6, 0.2e-6, 30e-6, "s/item"),
     Unknown("etcd_connection_s", 120e-6, 1e-6, 400e-6),
-    Unknown("etcd_answer_s", 40e-6, 1e-6, 500e-6),
-    Unknown("etcd_batch_s", 150e-6, 5e-6, 600e-6),
-    Unknown("etcd_background", 0.3, 0.02, 0.8, ""),
-    Unknown("slice_s", 1.3e-3, 0.05e-3, 5e-3),
-    Unknown("etcd_cold_s", 1.2e-3, 50e-6, 6e-3),
-    Unknown("cold_idle_s", 6e-3, 0.5e-3, 30e-3),
-    Unknown("cold_warm_s", 0.45e-3, 0.1e-3, 2e-3),
+    Unknown("etcd_answer_s", 60e-6, 1e-6, 500e-6),
+    Unknown("etcd_batch_s", 300e-6, 5e-6, 600e-6),
+    Unknown("etcd_background", 0.25, 0.02, 0.8, ""),
+    Unknown("slice_s", 0.8e-3, 0.05e-3, 5e-3),
+    Unknown("etcd_cold_factor", 3.0, 0.3, 40.0, ""),
+    Unknown("etcd_cold_warm_s", 0.6e-3, 0.1e-3, 4e-3),
+    Unknown("cold_idle_s", 9e-3, 0.5e-3, 30e-3),
+    Unknown("cold_warm_s", 1.1e-3, 0.1e-3, 4e-3),
 )
 
 
@@ -105,17 +109,19 @@ def solve(base: Values, seen: dict[Cell, Seen], *, quick: bool) -> Solution:
         return {cell: replay(values, cell, sizes[cell]) for cell in seen}
 
     def residuals(at: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.array([weight * error for _, _, weight, error in _errors(seen, model(at))])
+        seen_errors = [weight * error for _, _, weight, error in _errors(seen, model(at))]
+        return np.array([*seen_errors, *((at - guesses) * PRIOR)])
 
+    guesses = np.array([log(one.guess) for one in UNKNOWNS])
     bounds = ([log(one.low) for one in UNKNOWNS], [log(one.high) for one in UNKNOWNS])
     found = least_squares(
         residuals,
-        [log(one.guess) for one in UNKNOWNS],
+        guesses,
         bounds=bounds,
         loss="soft_l1",
         f_scale=0.2,
         diff_step=0.05,
-        max_nfev=4 if quick else 12,
+        max_nfev=4 if quick else 16,
     )
     return _solution(seen, model(found.x), _named(found.x))
 
@@ -136,12 +142,19 @@ def _errors(real: dict[Cell, Seen], model: dict[Cell, Seen]) -> list[tuple[Cell,
             pairs = list(zip(aspect.of(cell, model[cell]), aspect.of(cell, seen), strict=True))
             for ours, theirs in pairs:
                 error = log(max(ours, LEAST_S) / max(theirs, LEAST_S))
-                found.append((cell, aspect.name, aspect.weight / len(pairs) ** 0.5, error))
+                found.append((cell, aspect.name, _weight(cell) * aspect.weight / len(pairs) ** 0.5, error))
         if cell.watched:
             ours, theirs = (seen.quantile_s(0.5) + float(np.median(one.heard_s)) for one in (model[cell], seen))
             found.append((cell, "heard", 1.0, log(max(ours, LEAST_S) / max(theirs, LEAST_S))))
             found.append((cell, "listener CPU", 1.0, log(model[cell].listener_cpu_s / seen.listener_cpu_s)))
     return found
+
+
+def _weight(cell: Cell) -> float:
+    """Components have one to four requests under way, and rest in between: what that looks like counts most."""
+    if cell.sequence:
+        return 2.0
+    return {1: 1.5, 8: 0.7}.get(cell.concurrency, 0.2)
 
 
 def _solution(real: dict[Cell, Seen], model: dict[Cell, Seen], values: dict[str, float]) -> Solution:

@@ -142,7 +142,7 @@ class Watched(dict[int, Any]):
 
 def test_littles_law_holds_exactly() -> None:
     """Mean number of requests that the station has open = arrival rate x mean time until the answer."""
-    etcd = station(Values(etcd_commit_s=0.003, etcd_batch_s=0.0001, etcd_cold_s=0.0002))
+    etcd = station(Values(etcd_commit_s=0.003, etcd_batch_s=0.0001, etcd_cold_factor=0.0002))
     kernel = etcd.kernel
     etcd._open = inside = Watched(kernel)
     times: list[float] = []

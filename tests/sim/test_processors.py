@@ -170,7 +170,6 @@ def test_a_python_process_never_uses_two_cores(cores: int) -> None:
         assert all(one[1] <= other[0] + 1e-12 for one, other in pairwise(mine)), f"{name} ran two jobs at once"
 
 
-@pytest.mark.xfail(reason="what is done after an effect does not hold a core", strict=True)
 def test_what_is_done_after_an_effect_takes_its_core_too() -> None:
     """With a third of each job after its effect, no more CPU time comes out of the cores than goes in."""
     _, used_s, end_s = crowd(1, 3, tail=1 / 3)
