@@ -36,6 +36,10 @@ bench-record: setup  ## renew what the gate compares with: make bench-record REA
 curves: setup  ## measure scaling curves: knee and binding resource (10 to 15 minutes; QUICK=1: 2; want a quiet machine)
 	@$(BIN)/tandem-bench curves $(if $(QUICK),--quick)
 
+.PHONY: validate
+validate: setup  ## compare the model with the real system (30 minutes; QUICK=1: 6; goes on where it was stopped)
+	@$(BIN)/tandem-bench validate $(if $(QUICK),--quick)
+
 lint: setup  ## check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

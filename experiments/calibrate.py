@@ -1,8 +1,10 @@
-"""Calibration: measures the model's parameters on this machine, in under a minute, and writes them with their sources.
+"""Calibration: measures the model's parameters on this machine in five minutes, and writes them with their sources.
 
-Only micro-measurements: operations of etcd against batch size and concurrency, the delay of watches, the CPU cost of
-decisions, of encoding and decoding, and of slots, and how long processes take to start. No scenario is used, so every
-scenario that is compared with the model is a prediction.
+Only micro-measurements: operations of etcd against batch size, concurrency and rest, what a listener hears and when,
+the CPU cost of decisions, of encoding and decoding, and of slots, what a system at rest uses, and how long processes
+take to start. No scenario is used, so every scenario that is compared with the model is a prediction. What the
+measurements show only together (which part of a put's time is whose) is fitted on the model itself:
+`experiments.calibration.unknowns`.
 
     python -m experiments.calibrate --out parameters.json
 """
@@ -71,6 +73,17 @@ def _measure(binary: Server, tell: Tell, *, quick: bool) -> Profile:
     resting.conclude(book, idle)
     about |= {"took_s": round(time.monotonic() - began, 1), "when": book.when, "cells": kept.cells, "fit": kept.fit}
     return Profile(about=about, parameters=book.found, write_times=kept.times)
+
+
+def advice(profile: Profile) -> list[str]:
+    """Sentences for the user: how well the fit meets what was seen, and whether the machine was quiet."""
+    lines = [
+        f"fit: {profile.parameters['send_s'].source.partition('mean error: ')[2].partition(';')[0]} off on average"
+    ]
+    load = profile.about["load"]
+    if load["disturbed"]:
+        lines.append(f"warning: {load['disturbance']}: the figures are those of a busy machine; calibrate again")
+    return lines
 
 
 def _about(etcd: EmbeddedEtcd, before: environment.Load, own_s: float) -> dict[str, Any]:

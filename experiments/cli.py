@@ -122,16 +122,23 @@ def calibrate(
         bool, typer.Option("--allow-known-bad", help="Also on an etcd that acknowledges before its log is on disk.")
     ] = False,
 ) -> None:
-    """Measure the model's parameters on this machine: a minute of small measurements, no scenarios."""
+    """Measure the model's parameters on this machine: five minutes of small measurements, no scenarios.
+
+    What cannot be measured directly is fitted at the end: the model does the same as the server did. A quiet machine is
+    wanted; you are told where it was not.
+    """
     from rich.console import Console  # noqa: PLC0415
 
+    from experiments.calibrate import advice  # noqa: PLC0415
     from experiments.calibrate import run as measure  # noqa: PLC0415
     from experiments.console import clear_errors, say_where  # noqa: PLC0415
 
     with clear_errors(PROGRAM):
         console = Console(stderr=True)
         with console.status("starting") as status:
-            measure(out, quick=quick, allow_known_bad=allow_known_bad, tell=status.update)
+            profile = measure(out, quick=quick, allow_known_bad=allow_known_bad, tell=status.update)
+        for line in advice(profile):
+            console.print(line, highlight=False, soft_wrap=True)
         say_where(out)
 
 

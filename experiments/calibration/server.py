@@ -143,10 +143,9 @@ def _fit(book: Book, seen: dict[Cell, Seen], cores: int, *, quick: bool) -> list
     solution = solve(base, seen, quick=quick)
     count = sum(len(one.latencies_s) for one in seen.values())
     errors = ", ".join(f"{name} {error:.0%}" for name, error in solution.errors.items())
-    worst = max(solution.errors.values())
     for one in UNKNOWNS:
         source = f"fitted on the model, {count} transactions in {len(seen)} cells; mean error: {errors}"
-        book.put(one.name, solution.values[one.name], one.unit, source, worst)
+        book.put(one.name, solution.values[one.name], one.unit, source, solution.uncertainty[one.name])
     built = decisions.procedures()
     for name, add in (("send_s", built.a), ("send_item_s", built.b)):
         parameter = book.found[name]

@@ -60,10 +60,13 @@ UNKNOWNS = (
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """Values found, and for each observable ("latency p50", ...) the mean absolute relative error over the cells."""
+    """What was found."""
 
     values: dict[str, float]
+    uncertainty: dict[str, float]
+    """Relative standard error of each: large where another parameter could do the work of this one."""
     errors: dict[str, float]
+    """For each observable ("latency p50", ...) the mean absolute relative error over the cells."""
     rows: list[dict[str, float | str]]
 
 
@@ -123,7 +126,16 @@ def solve(base: Values, seen: dict[Cell, Seen], *, quick: bool) -> Solution:
         diff_step=0.05,
         max_nfev=4 if quick else 16,
     )
-    return _solution(seen, model(found.x), _named(found.x))
+    names = [one.name for one in UNKNOWNS]
+    uncertainty = dict(zip(names, _standard_errors(found.jac, found.fun), strict=True))
+    return _solution(seen, model(found.x), _named(found.x), uncertainty)
+
+
+def _standard_errors(jacobian: NDArray[np.float64], residuals: NDArray[np.float64]) -> list[float]:
+    """Of the logarithms, hence relative: the square root of the diagonal of s^2 (J'J)^-1."""
+    freedom = max(1, len(residuals) - jacobian.shape[1])
+    covariance = np.linalg.pinv(jacobian.T @ jacobian) * float(residuals @ residuals) / freedom
+    return [float(error) for error in np.sqrt(np.diag(covariance))]
 
 
 def _named(at: Sequence[float] | NDArray[np.float64]) -> dict[str, float]:
@@ -157,7 +169,9 @@ def _weight(cell: Cell) -> float:
     return {1: 1.5, 8: 0.7}.get(cell.concurrency, 0.2)
 
 
-def _solution(real: dict[Cell, Seen], model: dict[Cell, Seen], values: dict[str, float]) -> Solution:
+def _solution(
+    real: dict[Cell, Seen], model: dict[Cell, Seen], values: dict[str, float], uncertainty: dict[str, float]
+) -> Solution:
     errors = _errors(real, model)
     names = list(dict.fromkeys(name for _, name, _, _ in errors))
     means = {one: float(np.mean([abs(exp(error) - 1) for _, name, _, error in errors if name == one])) for one in names}
@@ -169,4 +183,4 @@ def _solution(real: dict[Cell, Seen], model: dict[Cell, Seen], values: dict[str,
             if found:
                 row[one] = round(exp(found[0]) - 1, 3)
         rows.append(row)
-    return Solution(values, means, rows)
+    return Solution(values, uncertainty, means, rows)
