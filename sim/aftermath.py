@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from core.kv import keys
 from core.kv.memory import MemoryKv
-from core.kv.requests import Found, Get, Kv
 from core.model import Outcome
 
 
@@ -25,25 +24,19 @@ class Aftermath:
 def inspect(kv: MemoryKv) -> Aftermath:
     marked: dict[str, int] = {}
     for prefix in (keys.READY, keys.LATER, keys.RUN):
-        for one in _all(kv, prefix):
+        for one in kv.records.each(prefix):
             task_id = one.key.rpartition("/")[2]
             marked[task_id] = marked.get(task_id, 0) + 1
     outcomes: dict[str, tuple[str, int]] = {}
     stored = lost = doubled = misplaced = 0
-    for one in _all(kv, keys.DONE):
+    for one in kv.records.each(keys.DONE):
         assert isinstance(one.value, Outcome)
         outcomes[one.key.rpartition("/")[2]] = (str(one.value.verdict), one.value.attempt)
         doubled += one.version > 1
-    for one in _all(kv, keys.TASK):
+    for one in kv.records.each(keys.TASK):
         task_id = one.key.removeprefix(keys.TASK)
         places = marked.pop(task_id, 0) + (task_id in outcomes)
         stored += 1
         lost += places == 0
         misplaced += places > 1
     return Aftermath(outcomes, stored, lost, doubled, misplaced + len(marked))
-
-
-def _all(kv: MemoryKv, prefix: str) -> tuple[Kv, ...]:
-    found = kv.apply(Get(prefix, keys.prefix_end(prefix)), 0.0)
-    assert isinstance(found, Found)
-    return found.kvs

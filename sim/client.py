@@ -6,14 +6,16 @@ are tasks in flight, each of which submits one, waits for its end, and submits t
 
 import msgspec
 
+from core.kv import keys
 from core.machine.messages import Acknowledge, Deliver, Submit
 from core.machine.replay import build, header
 from core.model import TaskSpec
 from sim.component import Surroundings
-from sim.driver import Costs, Driver
+from sim.driver import Driver
 from sim.host import Process
 from sim.kernel import call_in
 from sim.link import Link
+from sim.steps import Costs
 
 NAME = "client-1"
 
@@ -74,7 +76,7 @@ class LoadGenerator:
 
     def _gather(self) -> float:
         intended_s, last = self._load.intended_s, self._next + 1
-        elapsed_s = self._around.kernel.now - self._start
+        elapsed_s = self.process.clock - self._start
         while last < len(intended_s) and float(intended_s[last]) <= elapsed_s:
             last += 1
         self._batch = self._load.specs[self._next : last]
@@ -105,6 +107,10 @@ class LoadGenerator:
         self._ended(len(command.failed))
 
     def _delivered(self, command: Deliver) -> None:
+        put_away = self._around.etcd.kv.records.put_away
+        for task_id, _ in command.outcomes:
+            put_away(keys.task(task_id))
+            put_away(keys.done(task_id))
         self._ended(len(command.outcomes))
 
     def _ended(self, count: int) -> None:

@@ -10,16 +10,22 @@ from core.machine.messages import Drain, Execute, Message, Registered, Result, T
 from core.machine.replay import Recording, build, header, header_line, step_line
 from core.model import SchedulerRecord, WorkerRecord
 from sim.config import SimConfig
-from sim.driver import Costs, Driver, Watchers
-from sim.etcd.station import EtcdStation
+from sim.driver import Driver
+from sim.etcd.station import LOG_LENGTH, EtcdStation
 from sim.executor import Executor
 from sim.host import Host, Process
 from sim.kernel import Kernel, call_in
 from sim.link import Link
+from sim.shelf import OutcomeShelf
+from sim.stamps import Stamps
+from sim.steps import Costs, Watchers
 from sim.streams import Streams
+from sim.tasks import Tasks
 
 IMPORT_PIECE_S = 0.005
 """An interpreter that starts is computing all the time; it shares its core."""
+CALM_LOG_LENGTH = 200_000
+"""Changes that etcd keeps where nothing breaks: nobody then lags by more than moments."""
 HANDLERS = ("cpu", "echo", "fail", "sleep")
 """What every worker has."""
 
@@ -33,12 +39,18 @@ class Surroundings:
         self.values = config.values
         self.streams = Streams(config.seed)
         self.host = Host(kernel, config.values.cores)
+        self.tasks = Tasks(config.load)
         self.etcd = EtcdStation(
-            kernel, self.host, config.values, self.streams["etcd/fsync"], self.streams["etcd/kill"], config.refinement
+            kernel,
+            self.host,
+            config.values,
+            self.streams["etcd/fsync"],
+            self.streams["etcd/kill"],
+            config.refinement,
+            shelf=OutcomeShelf(self.tasks),
+            log_length=LOG_LENGTH if config.faults else CALM_LOG_LENGTH,
         )
-        specs, service_s = config.load.specs, config.load.service_s
-        self.service_s = {spec.id: float(service_s[index]) for index, spec in enumerate(specs)}
-        self.spool: list[tuple[str, str, Any]] = []
+        self.spool = Stamps(self.tasks.numbers)
         self.reports: list[tuple[float, str, str, str]] = []
         self.recordings: dict[str, list[bytes]] = {}
         self.wall_base = config.start_wall_at
@@ -49,7 +61,7 @@ class Surroundings:
 
     def watchers(self, name: str, life: int, recording: Recording) -> Watchers:
         def trace(command: Trace) -> None:
-            self.spool.append((name, command.kind, command.rows))
+            self.spool.add(name, command.kind, command.rows)
 
         def report(level: str, text: str) -> None:
             self.reports.append((self.kernel.now, name, level, text))
@@ -80,7 +92,7 @@ class _Life:
         costs = Costs(values.scheduler_event_s, values.scheduler_item_s)
         if worker:
             costs = Costs(values.worker_event_s, values.worker_item_s)
-            executor = Executor(around.kernel, self.process, values, around.service_s, self._result)
+            executor = Executor(around.kernel, self.process, values, around.tasks, self._result)
             effects[Execute] = lambda command: executor.run(command.jobs)
             effects[Registered] = lambda event: self.leases.append(event.lease)
         self.driver = Driver(

@@ -12,6 +12,7 @@ from core.kv.memory import MemoryKv
 from core.model import TaskSpec
 from core.settings import ClientSettings, SchedulerSettings, WorkerSettings
 from sim.parameters import Refinement, Values
+from sim.stamps import Stamps
 
 FaultKind = Literal[
     "worker_kill",
@@ -73,9 +74,6 @@ class SimConfig:
     record: tuple[str, ...] = ()
 
 
-Row = tuple[str, int, tuple[float, ...]]
-
-
 class Sample(msgspec.Struct, frozen=True):
     """CPU seconds that a component has used so far, `time_s` after the start of the load."""
 
@@ -91,7 +89,7 @@ class SimResult:
     start_s: float
     end_s: float
     unfinished: int
-    spool: list[tuple[str, str, Sequence[Row]]]
+    spool: Stamps
     samples: list[Sample]
     kv: MemoryKv
     events: int

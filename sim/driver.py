@@ -3,60 +3,29 @@
 One inbox, one thread of the process. Each round takes what is there (at most `DRAIN_BATCH` items), gathers results
 of slots into one event, then looks at the machine's deadline. Every step is a job of the process: the machine decides
 when the job begins, with the time of that moment; what it commands happens when the job ends, after the measured CPU
-cost of a + b n. So shared code takes time, is charged for exactly what it did, and is never interrupted.
+cost of a + b n. So shared code takes time, is charged for exactly what it did, and is never interrupted. Steps whose
+effects stay inside the process are worked out ahead, one after the other (`sim.host`).
 """
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any
 
-from core.kv.requests import Pause, Request, Response, Resumed
+from core.kv.requests import Pause, Request, Resumed
 from core.machine import messages as m
 from core.machine.api import Machine
 from core.machine.messages import Failed, Finished, Message, Now, Registered, Report, Result, Started, Stop, Timer
 from core.procedure import table
-from core.procedure.base import Procedure
 from sim.etcd.sizes import size
-from sim.host import Process
+from sim.host import DONE, PAID, Process
 from sim.kernel import Kernel, call_in
 from sim.link import Link
 from sim.parameters import Values
+from sim.steps import Costs, Item, Step, Watchers, items_of
 
 DRAIN_BATCH = 256
 LAST_WORDS_S = 3.0
 """Both as in the real driver."""
-
-
-class Costs(NamedTuple):
-    """CPU seconds of one decision: `event_s` + `item_s` for each item that came in or went out."""
-
-    event_s: float
-    item_s: float
-
-
-class Watchers(NamedTuple):
-    """Who is told what: each may be None. `step` sees every (event, now, commands), `check` runs after it."""
-
-    trace: Callable[[m.Trace], None] | None = None
-    report: Callable[[str, str], None] | None = None
-    step: Callable[[Message, Now, Sequence[Message]], None] | None = None
-    check: Callable[[Machine], None] | None = None
-
-
-class _Step:
-    """A procedure that waits for an answer, which then stands in `answer`."""
-
-    __slots__ = ("_put", "answer", "procedure")
-
-    def __init__(self, procedure: Procedure, put: Callable[[object], None]) -> None:
-        self.procedure = procedure
-        self.answer: Response | None = None
-        self._put = put
-
-    def reply(self, answer: Response) -> None:
-        self.answer = answer
-        self._put(self)
 
 
 class Driver:
@@ -88,8 +57,8 @@ class Driver:
         self._ended: Callable[[int], None] | None = ended
         self._link: Link | None = None
         self._performers: dict[type[Message], Callable[[Any], object]] = {}  # all but calls to etcd
-        self._inbox: deque[object] = deque()
-        self._begun: deque[_Step] = deque()  # calls of the last commands: they go first
+        self._inbox: deque[Item | Result] = deque()
+        self._begun: deque[Step] = deque()  # calls of the last commands: they go first
         self._results: list[Result] = []
         self._taken = 0
         self._idle = False
@@ -97,10 +66,12 @@ class Driver:
         self._mono = 0.0
         self._open = 0
         self._exit: int | None = None
-        self._commands: Sequence[Message] = ()  # of the event that is being handled
-        self._request: Request | None = None  # of the procedure that is being advanced; None: it has returned
+        self._inside = False  # what was done last has no effects outside the process
+        self._commands: Sequence[Message] = ()  # of the event that was handled last
+        self._advanced: Step | None = None  # what was done last was not to handle an event, but to advance this
+        self._request: Request | None = None  # that it made; None: its procedure has returned
         self._returned: Message | None = None
-        self._advancing: _Step  # whose procedure that is
+        self._not_before = 0.0  # of the next event
 
     def start(self, link: Link) -> None:
         self._link = link
@@ -113,56 +84,74 @@ class Driver:
             Stop: self._stop,
             **self._effects,
         }
-        self._step(Started())
+        self._begin(Started())
 
-    def put(self, item: object) -> None:
+    def put(self, item: Item | Result) -> None:
         """Something for the machine: an event, a slot's result, a procedure that got its answer."""
         self._inbox.append(item)
         if self._idle:
             self._idle = False
-            self._continue()
+            begins = self._next()
+            if begins is not None:
+                self._begin(begins)
 
     # --- the loop ---
 
-    def _continue(self) -> None:
-        """Begin the next job, or sleep."""
-        if self._begun:
-            step = self._begun.popleft()
-            self._process.execute(self._advance, self._advanced, step)
-            return
-        inbox = self._inbox
-        while inbox and self._taken < DRAIN_BATCH:
-            item = inbox.popleft()
-            self._taken += 1
-            kind = type(item)
-            if kind is Result:
-                self._results.append(item)  # type: ignore[arg-type]
-            elif kind is _Step:
-                self._process.execute(self._advance, self._advanced, item)
-                return
-            elif self._exit is None:
-                self._process.execute(self._handle, self._perform, item, 0.0)
-                return
-        self._taken = 0
-        if self._results:
-            results, self._results = self._results, []
-            self._step(Finished(tuple(results)))
-            return
-        self._rest()
+    def _begin(self, item: Item) -> None:
+        self._process.execute(self._run, self._finish, item)
 
-    def _rest(self) -> None:
-        """Nothing is there: the machine's deadline, or sleep."""
-        if self._exit is not None and self._open == 0:
-            self._end()
-            return
-        deadline = self.machine.next_deadline() if self._exit is None else None
-        if deadline is not None and deadline <= self._kernel.now:
-            self._step(Timer(), deadline)
-        elif self._inbox:
-            self._continue()
-        else:
-            self._idle = True
-            self._arm(deadline)
+    def _run(self, item: Item) -> float:
+        """Do this, and what comes after it as far as the outside does not see it."""
+        process = self._process
+        while True:
+            if type(item) is Step:
+                goes_on = process.pay(self._advance(item), own=False)
+            else:
+                goes_on = process.pay(self._handle(item), own=True)  # type: ignore[arg-type]
+            if not goes_on or not self._inside:
+                return PAID
+            comes = self._perform()
+            if comes is None:
+                return DONE
+            if process.has_more:
+                self._begin(comes)
+                return DONE
+            item = comes
+
+    def _finish(self) -> None:
+        """The CPU time of the last thing is used: it takes effect."""
+        comes = self._perform()
+        if comes is not None:
+            self._begin(comes)
+
+    def _next(self) -> Item | None:
+        """What comes next; None: nothing is there, the driver sleeps."""
+        if self._begun:
+            return self._begun.popleft()
+        inbox = self._inbox
+        while True:
+            while inbox and self._taken < DRAIN_BATCH:
+                item = inbox.popleft()
+                self._taken += 1
+                if isinstance(item, Result):
+                    self._results.append(item)
+                elif self._exit is None or isinstance(item, Step):
+                    return item
+            self._taken = 0
+            if self._results:
+                results, self._results = self._results, []
+                return Finished(tuple(results))
+            if self._exit is not None and self._open == 0:
+                self._end()
+                return None
+            deadline = self.machine.next_deadline() if self._exit is None else None
+            if deadline is not None and deadline <= self._process.clock:
+                self._not_before = deadline
+                return Timer()
+            if not inbox:
+                self._idle = True
+                self._arm(deadline)
+                return None
 
     def _arm(self, deadline: float | None) -> None:
         if deadline is not None and (self._wake_at is None or deadline < self._wake_at):
@@ -177,21 +166,20 @@ class Driver:
         deadline = self.machine.next_deadline() if self._exit is None else None
         if deadline is not None and deadline <= max(at, self._kernel.now):
             self._idle = False
-            self._process.alarm(self._handle, self._perform, Timer(), deadline)
+            self._not_before = deadline
+            self._process.alarm(self._run, self._finish, Timer())
         else:
             self._arm(deadline)
 
     # --- the machine ---
 
-    def _step(self, event: Message, not_before: float = 0.0) -> None:
-        self._process.execute(self._handle, self._perform, event, not_before)
-
-    def _handle(self, event: Message, not_before: float) -> float:
+    def _handle(self, event: Message) -> float:
+        self._advanced = None
         if self._exit is not None:
             self._commands = ()
+            self._inside = False
             return 0.0
-        mono = max(self._mono, self._kernel.now, not_before)
-        self._mono = mono
+        self._mono = mono = max(self._mono, self._process.clock, self._not_before)
         now = Now(mono, self._wall_base + mono)
         self._commands = commands = self.machine.handle(event, now)
         watchers = self._watchers
@@ -201,14 +189,21 @@ class Driver:
             watchers.check(self.machine)
         items = items_of(event)
         traces_s = 0.0
+        inside = True
         for command in commands:
-            if type(command) is m.Trace:
+            kind = type(command)
+            if isinstance(command, m.Trace):
                 traces_s += self._values.trace_s + self._values.trace_row_s * len(command.rows)
             else:
                 items += items_of(command)
+                inside = inside and (kind is m.Execute or (kind not in self._performers and kind is not m.Unregister))
+        self._inside = inside
         return self._event_s + self._item_s * items + traces_s
 
-    def _perform(self) -> None:
+    def _perform(self) -> Item | None:
+        """What was done last takes effect; what comes next."""
+        if self._advanced is not None:
+            return self._send(self._advanced)
         performers = self._performers
         for command in self._commands:
             performer = performers.get(type(command))
@@ -216,7 +211,7 @@ class Driver:
                 self._call(command)
             else:
                 performer(command)
-        self._continue()
+        return self._next()
 
     def _report(self, command: Report) -> None:
         if self._watchers.report is not None:
@@ -233,37 +228,38 @@ class Driver:
         procedure = table.start(command)
         assert procedure is not None, f"nobody carries out {type(command).__name__}"
         self._open += 1
-        self._begun.append(_Step(procedure, self.put))
+        self._begun.append(Step(procedure, self.put))
 
     # --- procedures ---
 
-    def _advance(self, step: _Step) -> float:
+    def _advance(self, step: Step) -> float:
         """Send the answer (None at the start) into the procedure. The cost: to build the next request."""
-        self._advancing = step
+        self._advanced = step
+        self._inside = False
         try:
             self._request = request = step.procedure.send(step.answer)  # type: ignore[arg-type]
         except StopIteration as stop:
             self._open -= 1
             self._request, self._returned = None, stop.value
+            self._inside = stop.value is not None and type(stop.value) not in _FELT
             return 0.0
         if isinstance(request, Pause):
             return 0.0
         return self._values.send_s + self._values.send_item_s * size(request)
 
-    def _advanced(self) -> None:
-        """The CPU time for it has been used: now it takes effect."""
-        request, step = self._request, self._advancing
+    def _send(self, step: Step) -> Item | None:
+        """What the procedure wants is done; what comes next."""
+        request = self._request
         if request is None:
-            self._answered(self._returned)
-            return
+            return self._answered(self._returned)
         if isinstance(request, Pause):
             call_in(self._kernel, request.seconds, step.reply, Resumed())
         else:
             assert self._link is not None
             self._link.send(request, step.reply)
-        self._continue()
+        return self._next()
 
-    def _answered(self, event: Message | None) -> None:
+    def _answered(self, event: Message | None) -> Item | None:
         if type(event) is Registered:
             assert self._link is not None
             self._link.keep_alive(event.lease, event.ttl_s)
@@ -272,10 +268,7 @@ class Driver:
                 effect(event)
         elif type(event) is Failed:
             self._report(Report("error", f"{event.call}: {event.detail}"))
-        if event is None:
-            self._continue()
-        else:
-            self._step(event)
+        return self._next() if event is None else event
 
     def _end(self) -> None:
         ended, self._ended = self._ended, None
@@ -283,39 +276,9 @@ class Driver:
             ended(self._exit or 0)
 
 
+_FELT = frozenset({Registered, Failed})
+"""Answers that do something besides going to the machine."""
+
+
 def _ignored(command: Message) -> None:
     """What nobody wants to know."""
-
-
-_BATCH_FIELDS = frozenset(
-    {
-        "changes",
-        "results",
-        "items",
-        "endings",
-        "specs",
-        "jobs",
-        "kvs",
-        "ids",
-        "outcomes",
-        "runs",
-        "assigned",
-        "committed",
-        "accepted",
-        "keys",
-        "ready",
-    }
-)
-_FIELDS: dict[type[Message], tuple[Callable[[Message], Sequence[object]], ...]] = {}
-
-
-def items_of(message: Message) -> int:
-    """The size of the batch that a message carries; what goes into a trace costs the machine next to nothing."""
-    fields = _FIELDS.get(type(message))
-    if fields is None:
-        kind = type(message)
-        fields = _FIELDS[kind] = tuple(attrgetter(name) for name in kind.__struct_fields__ if name in _BATCH_FIELDS)
-    items = 0
-    for field in fields:
-        items += len(field(message))
-    return items

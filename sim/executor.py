@@ -4,35 +4,36 @@ A slot thread needs the GIL to take a job, again when its handler has slept, and
 machine keeps to the number of slots; nothing queues here but for the processor.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Raw
 
 from core.machine.messages import Job, Result
 from core.model import NULL
-from sim.host import Process
-from sim.kernel import Kernel, call_in
+from sim.host import DONE, PAID, Process
+from sim.kernel import Kernel
 from sim.parameters import Values
+from sim.tasks import Tasks
 
 SWITCH_INTERVAL_S = 0.005
 """Python hands the GIL over after this long: a handler that burns CPU does so in pieces."""
 
 
 class Executor:
-    """`service_s` by task id; `sink` takes each result."""
+    """`sink` takes each result."""
 
     def __init__(
         self,
         kernel: Kernel,
         process: Process,
         values: Values,
-        service_s: Mapping[str, float],
+        tasks: Tasks,
         sink: Callable[[Result], None],
     ) -> None:
         self._kernel = kernel
         self._process = process
         self._values = values
-        self._service_s = service_s
+        self._tasks = tasks
         self._sink = sink
 
     def run(self, jobs: Sequence[Job]) -> None:
@@ -40,29 +41,33 @@ class Executor:
         values = self._values
         for job in jobs:
             kind = job.marker.spec.type
-            service_s = self._service_s.get(job.marker.spec.id, 0.0)
+            service_s = self._tasks.service_of(job.marker.spec.id)
             if kind == "fail" or service_s <= 0.0:
-                self._process.run(values.slot_pickup_s + values.slot_wrap_s, self._quick, job)
+                self._process.run_inside(values.slot_pickup_s + values.slot_wrap_s, self._quick, job)
             elif kind == "cpu":
                 self._process.run(values.slot_pickup_s, self._burn, job, None, service_s)
             else:
                 late_s = service_s + values.sleep_overshoot_s
-                self._process.run_own(values.slot_pickup_s, self._sleep, job, late_s, hop_s=values.slot_hop_s)
+                self._process.run_inside(values.slot_pickup_s, self._sleep, job, late_s, hop_s=values.slot_hop_s)
 
     def _quick(self, job: Job) -> None:
-        now = self._kernel.now
+        now = self._process.clock
         self._sink(_result(job, now - self._values.slot_wrap_s, now))
 
     def _sleep(self, job: Job, seconds: float) -> None:
-        call_in(self._kernel, seconds, self._slept, job, self._kernel.now)
+        started = self._process.clock
+        self._kernel.call_at(started + seconds, self._slept, job, started)
 
     def _slept(self, job: Job, started: float) -> None:
         self._process.alarm(self._end, self._hand_over, job, started, hop_s=self._values.slot_hop_s)
 
     def _end(self, job: Job, started: float) -> float:
         """The slot has the processor again: the task ends here, and what waking costs comes after that."""
-        self._ended = _result(job, started, self._kernel.now)
-        return self._values.slot_wrap_s
+        self._ended = _result(job, started, self._process.clock)
+        if not self._process.pay(self._values.slot_wrap_s, own=True):
+            return PAID
+        self._hand_over()
+        return DONE
 
     def _hand_over(self) -> None:
         self._sink(self._ended)

@@ -8,23 +8,35 @@ Messages are decoded by threads that wait for the GIL until the others have noth
 process hears of the world a few milliseconds late, and then of much at once.
 
 A process that had nothing to do pays for the first job: `wake_s` where a message woke it (from its socket through its
-threads), `alarm_s` where its own timer did. What messages cost is more after a rest (`sim.coldness`); timers are not
-seen to be. A part of what waking adds, `tail`, comes after the job's effect: it keeps process and core busy, but nobody
-waits for it.
+threads), `alarm_s` where its own timer did. What messages cost is more after a rest (`sim.coldness`): the way through
+the network's library and the kernel is long. Timers, slots and decisions are not seen to be dearer. A part of what
+waking adds, `tail`, comes after the job's effect: it keeps process and core busy, but nobody waits for it.
+
+Much of what a process does stays inside it: it decodes a message, decides, builds the next request. Such work needs no
+event of the kernel for each piece. It is worked out at once, one piece after the other, up to one that the outside
+sees; `clock` is the moment that each belongs to. That is done only while a core is free, so that nobody waits for ours.
+What reaches the process meanwhile waits for the end of all, as it would have waited for the end of one.
 
 A stopped process (SIGSTOP) begins nothing and finishes nothing until it goes on; a killed one forgets everything.
 """
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from sim.coldness import Coldness
 from sim.kernel import Kernel, call_in
 from sim.parameters import Values
 
 Begin = Callable[..., float]
-"""Begins a job; returns its cost in CPU seconds."""
+"""Begins a job, at the moment `clock` of its process; returns its cost in CPU seconds.
+
+It may `pay` itself and return `PAID`, or `DONE` where nothing is left for the end of the job."""
+
+PAID, DONE = -1.0, -2.0
+AHEAD_S = 0.0005
+"""At most about so long is worked out at once."""
 
 
 class Host:
@@ -33,88 +45,50 @@ class Host:
     def __init__(self, kernel: Kernel, cores: int) -> None:
         self.kernel = kernel
         self.cores = cores
-        self._free = cores
-        self._waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self.free = cores
+        self.waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
 
     def acquire(self, granted: Callable[..., None], *arguments: Any) -> None:
-        if self._free:
-            self._free -= 1
+        if self.free:
+            self.free -= 1
             granted(*arguments)
         else:
-            self._waiting.append((granted, arguments))
+            self.waiting.append((granted, arguments))
 
     def release(self) -> None:
-        if self._waiting:
-            granted, arguments = self._waiting.popleft()
+        if self.waiting:
+            granted, arguments = self.waiting.popleft()
             granted(*arguments)
         else:
-            self._free += 1
-
-    @property
-    def contended(self) -> bool:
-        return bool(self._waiting)
+            self.free += 1
 
     def validate(self) -> None:
-        assert 0 <= self._free <= self.cores, "a core was given back twice"
-        assert not (self._free and self._waiting), "somebody waits for a free core"
+        assert 0 <= self.free <= self.cores, "a core was given back twice"
+        assert not (self.free and self.waiting), "somebody waits for a free core"
 
 
-class _Job:
-    __slots__ = ("alarm", "arguments", "begin", "cost_s", "finish", "hop_s", "since_s")
+Job: TypeAlias = tuple[float, Begin | None, Callable[..., object], tuple[Any, ...], bool, float, bool]
+"""(cost_s, begin, finish, arguments, own, hop_s, inside). The arguments are for `begin`, or else for `finish`.
 
-    def __init__(
-        self,
-        cost_s: float,
-        begin: Begin | None,
-        finish: Callable[..., object],
-        arguments: tuple[Any, ...],
-        *,
-        alarm: bool = False,
-    ) -> None:
-        self.cost_s = cost_s
-        self.begin = begin
-        self.finish = finish
-        self.arguments = arguments
-        self.alarm = alarm
-        self.since_s = 0.0
-        self.hop_s = 0.0
+`own`: work that no message brings. `hop_s`: what a cold process pays to hand it to a thread. `inside`: `finish` touches
+nothing outside the process but what it schedules from `clock` on.
+"""
 
 
 class Process:
     """One operating-system process: jobs in turn. `cpu_s` is what its jobs have used."""
-
-    __slots__ = (
-        "_alarm_s",
-        "_arrived",
-        "_busy",
-        "_coldness",
-        "_host",
-        "_jobs",
-        "_kernel",
-        "_parked",
-        "_slice_ends",
-        "_slice_s",
-        "_switch_s",
-        "_tail",
-        "_tail_s",
-        "_taking",
-        "_wake_s",
-        "_woken_s",
-        "alive",
-        "cpu_s",
-        "name",
-        "stopped",
-    )
 
     def __init__(self, host: Host, name: str, values: Values) -> None:
         self._host = host
         self._kernel = host.kernel
         self.name = name
         self.cpu_s = 0.0
+        self.clock = 0.0
+        """The moment at which the work under way begins, or has its effect."""
         self.alive = True
         self.stopped = False
-        self._jobs: deque[_Job] = deque()
-        self._arrived: deque[_Job] = deque()  # messages that came while another thread had the GIL
+        self._jobs: deque[Job] = deque()
+        self._arrived: deque[tuple[float, Job]] = deque()  # messages that came while another thread had the GIL
         self._taking = False
         self._switch_s = values.switch_s
         self._busy = False
@@ -127,46 +101,85 @@ class Process:
         self._alarm_s = values.alarm_s
         self._slice_s = values.slice_s
         self._slice_ends = 0.0
+        self._began = self._used_s = 0.0  # of the work under way: since when, and its cost so far
+        self._hop_s = 0.0  # of the job under way
+
+    # --- what is to be done ---
 
     def run(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
         """Use `cost_s` of CPU time, then call `finish(*arguments)`."""
-        self._add(_Job(cost_s, None, finish, arguments))
+        self._add((cost_s, None, finish, arguments, False, 0.0, False), self._wake_s)
 
     def run_own(self, cost_s: float, finish: Callable[..., object], *arguments: Any, hop_s: float = 0.0) -> None:
         """As `run`, for work that no message brings. `hop_s`: what a cold process pays to hand it to a thread."""
-        job = _Job(cost_s, None, finish, arguments, alarm=True)
-        job.hop_s = hop_s
-        self._add(job)
+        self._add((cost_s, None, finish, arguments, True, hop_s, False), self._wake_s)
+
+    def run_inside(self, cost_s: float, finish: Callable[..., object], *arguments: Any, hop_s: float = 0.0) -> None:
+        """As `run_own`, where `finish` touches nothing outside the process but what it schedules from `clock` on."""
+        self._add((cost_s, None, finish, arguments, True, hop_s, True), self._wake_s)
+
+    def message(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
+        """What comes from the network, in a thread of its own: it waits for the GIL (see above).
+
+        `finish` must touch nothing outside the process.
+        """
+        job = (cost_s, None, finish, arguments, False, 0.0, True)
+        if self._switch_s and self._busy:
+            if self.alive:
+                self._arrived.append((self._kernel.now, job))
+        else:
+            self._add(job, self._wake_s)
 
     def execute(self, begin: Begin, finish: Callable[..., object], *arguments: Any) -> None:
         """`begin(*arguments)` when the job gets the processor; it returns the cost; `finish()` after that."""
-        self._add(_Job(0.0, begin, finish, arguments))
-
-    def message(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
-        """As `run`, for what comes from the network, in a thread of its own: it waits for the GIL (see above)."""
-        job = _Job(cost_s, None, finish, arguments)
-        if self._switch_s and self._busy:
-            if self.alive:
-                job.since_s = self._kernel.now
-                self._arrived.append(job)
-        else:
-            self._add(job)
+        self._add((0.0, begin, finish, arguments, False, 0.0, False), self._wake_s)
 
     def alarm(self, begin: Begin, finish: Callable[..., object], *arguments: Any, hop_s: float = 0.0) -> None:
         """As `execute`, for what the process has set a timer for."""
-        job = _Job(0.0, begin, finish, arguments, alarm=True)
-        job.hop_s = hop_s
-        self._add(job)
+        self._add((0.0, begin, finish, arguments, True, hop_s, False), self._alarm_s)
 
-    def _add(self, job: _Job) -> None:
+    def _add(self, job: Job, wake_s: float) -> None:
         if not self.alive:
             return
         self._jobs.append(job)
-        if not self._busy:
-            self._busy = True
-            self._coldness.wake(self._kernel.now)
-            self._woken_s = self._alarm_s if job.alarm else self._wake_s
+        if self._busy:
+            return
+        self._busy = True
+        now, host = self._kernel.now, self._host
+        self._coldness.wake(now)
+        self._woken_s = wake_s
+        if host.free and not self.stopped:  # as `_want`, with fewer steps
+            host.free -= 1
+            self._slice_ends = now + self._slice_s
+            self._work()
+        else:
             self._want()
+
+    # --- in the beginning of a job ---
+
+    def pay(self, work_s: float, *, own: bool) -> bool:
+        """Use CPU time; `clock` is then the moment at which that takes effect. Whether more may be done at once."""
+        cost_s = work_s + self._woken_s
+        self._woken_s = 0.0
+        clock = self.clock + self._tail_s  # what the last job has left to do
+        if own:
+            if self._hop_s:
+                cost_s += self._hop_s * self._coldness.degree
+                self._hop_s = 0.0
+            self._tail_s = 0.0
+        else:
+            cost_s = self._coldness.cost(cost_s)
+            self._tail_s = self._tail * (cost_s - work_s)
+        self._used_s += cost_s
+        self.clock = clock = clock + cost_s - self._tail_s
+        return (self._host.free > 0 or clock < self._slice_ends) and clock - self._began <= AHEAD_S
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something comes before what is asked for now."""
+        return bool(self._jobs) or (bool(self._arrived) and self._switches())
+
+    # --- doing it ---
 
     def _want(self) -> None:
         if self.stopped:
@@ -181,48 +194,60 @@ class Process:
                 self._parked = self._want
             return
         self._slice_ends = self._kernel.now + self._slice_s
-        self._next()
+        self._work()
 
-    def _next(self) -> None:
-        job = self._choose()
-        if job.begin is not None:
-            job.cost_s = job.begin(*job.arguments)
-        work_s = job.cost_s
-        cost_s = work_s + self._woken_s
-        self._woken_s = 0.0
-        before_s = self._tail_s  # what the last job has left to do
-        if job.alarm:
-            cost_s += job.hop_s * self._coldness.degree
-            self._tail_s = 0.0
-        else:
-            cost_s = self._coldness.cost(cost_s)
-            self._tail_s = self._tail * (cost_s - work_s)
-        job.cost_s = cost_s
-        call_in(self._kernel, before_s + cost_s - self._tail_s, self._finished, job)
+    def _work(self) -> None:
+        """Begin the next job, and others as far as they can be worked out ahead."""
+        jobs, arrived = self._jobs, self._arrived
+        self._began = self.clock = self._kernel.now
+        self._used_s = 0.0
+        while True:
+            job = self._choose() if arrived else jobs.popleft()
+            cost_s, begin, finish, arguments, own, self._hop_s, inside = job
+            if begin is not None:
+                cost_s = begin(*arguments)
+                arguments = ()
+                if cost_s == PAID:
+                    break
+            if cost_s != DONE:
+                if not self.pay(cost_s, own=own) or not inside:
+                    break
+                finish(*arguments)
+            finish, arguments = _nothing, ()
+            if not jobs and not arrived:
+                break
+        self._kernel.call_at(self.clock, self._finished, finish, arguments)
 
-    def _choose(self) -> _Job:
+    def _choose(self) -> Job:
         """The thread that has the GIL goes on until it has nothing to do; another that wants it waits `switch_s`."""
-        arrived = self._arrived
-        if arrived and (self._taking or not self._jobs or self._kernel.now - arrived[0].since_s >= self._switch_s):
-            job = arrived.popleft()
-            self._taking = bool(arrived)
-            return job
-        return self._jobs.popleft()
+        if self._jobs and not self._switches():
+            return self._jobs.popleft()
+        _, job = self._arrived.popleft()
+        self._taking = bool(self._arrived)
+        return job
 
-    def _finished(self, job: _Job) -> None:
-        self.cpu_s += job.cost_s
+    def _switches(self) -> bool:
+        """Whether a message gets the GIL although another thread has work."""
+        return self._taking or self.clock - self._arrived[0][0] >= self._switch_s
+
+    def _finished(self, finish: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self.cpu_s += self._used_s
         if not self.alive:
             self._host.release()
             return
         if self.stopped:
             self._host.release()
-            self._parked = lambda: self._resume(job)
+            self._parked = partial(self._resume, finish, arguments)
             return
-        self._complete(job)
-        if self._tail_s and not self._jobs and not self._arrived:
+        finish(*arguments)
+        if self._jobs or self._arrived:
+            self._go_on_or_yield()
+        elif self._tail_s:
             call_in(self._kernel, self._tail_s, self._tail_over)
         else:
-            self._go_on_or_yield()
+            self._host.release()
+            self._busy = False
+            self._coldness.rest(self._kernel.now)
 
     def _tail_over(self) -> None:
         self._tail_s = 0.0
@@ -230,33 +255,26 @@ class Process:
 
     def _go_on_or_yield(self) -> None:
         """Begin the next job on this core, or give the core back."""
-        if self._keeps_core():
-            self._next()
+        more = self._jobs or self._arrived
+        if more and not self.stopped and (not self._host.waiting or self._kernel.now < self._slice_ends):
+            self._work()
         else:
             self._host.release()
             self._go_on()
 
-    def _keeps_core(self) -> bool:
-        if not (self._jobs or self._arrived) or not self.alive or self.stopped:
-            return False
-        return not self._host.contended or self._kernel.now < self._slice_ends
-
-    def _resume(self, job: _Job) -> None:
-        self._complete(job)
+    def _resume(self, finish: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self.clock = self._kernel.now
+        finish(*arguments)
         self._go_on()
 
-    def _complete(self, job: _Job) -> None:
-        if job.begin is None:
-            job.finish(*job.arguments)
-        else:
-            job.finish()
-
     def _go_on(self) -> None:
-        if (self._jobs or self._arrived) and self.alive:
+        if self._jobs or self._arrived:
             self._want()
         else:
             self._busy = False
             self._coldness.rest(self._kernel.now)
+
+    # --- faults ---
 
     def stop(self) -> None:
         """SIGSTOP."""
@@ -275,3 +293,7 @@ class Process:
         self._jobs.clear()
         self._arrived.clear()
         self._parked = None
+
+
+def _nothing() -> None:
+    """All effects were worked out ahead."""

@@ -46,25 +46,26 @@ class _Feed:
 class _Interest:
     """Feeds by what they watch."""
 
-    __slots__ = ("_elsewhere", "_folders", "_keys", "_remembered")
+    __slots__ = ("_by_folder", "_elsewhere", "_folders", "_keys")
 
     def __init__(self) -> None:
         self._keys: dict[str, list[_Feed]] = {}
         self._folders: dict[str, list[_Feed]] = {}
         self._elsewhere: list[_Feed] = []
-        self._remembered: dict[str, list[_Feed]] = {}  # a key's folder -> the feeds of all folders around it
+        # A key's folder -> the feeds of all folders around it. Empty while single keys or other ranges are watched.
+        self._by_folder: dict[str, list[_Feed]] = {}
 
     def add(self, feed: _Feed) -> None:
+        self._by_folder.clear()
         if feed.range.is_folder:
             self._folders.setdefault(feed.range.key, []).append(feed)
-            self._remembered.clear()
         elif feed.range.is_key:
             self._keys.setdefault(feed.range.key, []).append(feed)
         else:
             self._elsewhere.append(feed)
 
     def remove(self, feed: _Feed) -> None:
-        self._remembered.clear()
+        self._by_folder.clear()
         if feed in self._elsewhere:
             self._elsewhere.remove(feed)
             return
@@ -74,24 +75,27 @@ class _Interest:
             del places[feed.range.key]
 
     def of(self, key: str) -> Sequence[_Feed]:
+        """Who watches a key."""
         folder = key[: key.rfind("/") + 1]
-        found = self._remembered.get(folder)
-        if found is None:
-            found = self._look_up(folder)
+        known = self._by_folder.get(folder)
+        return self._look_up(key, folder) if known is None else known
+
+    def _look_up(self, key: str, folder: str) -> list[_Feed]:
+        found = self._around(folder)
         if self._keys or self._elsewhere:
             others = [feed for feed in self._elsewhere if feed.range.key <= key < feed.range.end]
             return [*found, *self._keys.get(key, ()), *others]
+        if len(self._by_folder) >= _REMEMBERED_FOLDERS:
+            self._by_folder.clear()
+        self._by_folder[folder] = found
         return found
 
-    def _look_up(self, folder: str) -> list[_Feed]:
-        if len(self._remembered) >= _REMEMBERED_FOLDERS:
-            self._remembered.clear()
+    def _around(self, folder: str) -> list[_Feed]:
         found: list[_Feed] = []
         slash = folder.find("/") + 1
         while slash:
             found += self._folders.get(folder[:slash], ())
             slash = folder.find("/", slash) + 1
-        self._remembered[folder] = found
         return found
 
 
@@ -131,11 +135,10 @@ class Feeds:
     def deliver(self, feeds: Sequence[_Feed], change: Change) -> None:
         """Give `change` to these feeds, as `puts_of` or `deletes_of` found them."""
         for feed in feeds:
-            if change.mod_revision < feed.start:
-                continue
-            feed.pending.append(change)
-            if len(feed.pending) == 1 and self._on_change:
-                self._on_change(feed.watcher)
+            if change.mod_revision >= feed.start:
+                if not feed.pending and self._on_change:
+                    self._on_change(feed.watcher)
+                feed.pending.append(change)
 
     def drain(self, watcher: int) -> tuple[Change, ...]:
         """What the watcher has not been given. Raises KeyError where it is closed."""

@@ -29,6 +29,7 @@ _READY = re.compile(f"ready/({_NAME.pattern})/([0-9])/({_ID.pattern})")
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,119}")  # a name, a dot and a lease of up to 16 digits
 _DUE = re.compile(r"[0-9]{13}")
 _LAST_MS = 10**13 - 1
+ID_DIGITS = 32
 MAILBOX_DIGITS = 8
 """Of an id. 32 bits keep the clients of one namespace apart; the digits before them are time and counter."""
 
@@ -156,7 +157,7 @@ def queue_of_ready(key: str) -> str | None:
 
 def id_at_end(key: str) -> str:
     """The task's id in a key that is known to be one of ours and to end with it."""
-    return key[-32:]
+    return key[-ID_DIGITS:]
 
 
 def parse_run(key: str) -> RunKey | None:

@@ -8,11 +8,8 @@ raises it by one, and all keys that the transaction touched carry that number as
 that changes nothing (a deletion of an absent key, a failed compare) raises nothing. Watches deliver changes in
 revision order. Leases hold keys; the end of a lease deletes them, in one revision for each lease.
 
-A simulated million of tasks passes through here six times, so what is not asked for is not computed: keys are put in
-order when a range is read (`core.kv.ordered`), and a change is made into an event only where somebody watches
-(`core.kv.feeds`).
-
-Not modelled: sizes in bytes, the storage quota, permissions.
+What is not asked for is not computed: keys are put in order when a range is read, a change becomes an event only where
+somebody watches. Not modelled: sizes in bytes, the storage quota, permissions.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,7 +19,7 @@ import msgspec
 from core.kv.feeds import Feeds, Range
 from core.kv.history import LENGTH, History, Written
 from core.kv.leases import MIN_TTL_S, Leases
-from core.kv.ordered import OrderedKeys
+from core.kv.records import Records, Shelf
 from core.kv.requests import (
     Change,
     Compare,
@@ -65,12 +62,14 @@ class MemoryKv:
         min_lease_ttl_s: float = MIN_TTL_S,
         log_length: int = LENGTH,
         on_change: Callable[[int], None] | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self.revision = 1
         self.max_operations = max_operations
         self.history = History(log_length)
-        self._data: dict[str, Kv] = {}
-        self._keys = OrderedKeys()
+        self.records = Records(shelf)
+        self._data = self.records.data
+        self._shelved = self.records.shelved
         self._leases = Leases(min_lease_ttl_s)
         self._feeds = Feeds(on_change)
 
@@ -103,15 +102,15 @@ class MemoryKv:
         if at and at < self.revision:
             return self._get_past(get, at)
         if get.end is None:
-            kv = self._data.get(get.key)
+            kv = self.records.find(get.key)
             kvs, count = ((kv,), 1) if kv is not None else ((), 0)
             return _answer(get, kvs, count, self.revision)
-        keys, count = self._keys.first(get.key, get.end, 1 if get.count_only else get.limit)
+        keys, count = self.records.first(get.key, get.end, 1 if get.count_only else get.limit)
         return _answer(get, [self._data[key] for key in keys], count, self.revision)
 
     def _get_past(self, get: Get, at: int) -> Found:
         where = Range.of(get.key) if get.end is None else Range(get.key, get.end)
-        present = {key: self._data[key] for key in self._keys.first(*where, 0)[0]}
+        present = {key: self._data[key] for key in self.records.first(*where, 0)[0]}
         kvs = self.history.past(at, where, present)
         return _answer(get, kvs[: get.limit or None], len(kvs), self.revision)
 
@@ -163,6 +162,8 @@ class MemoryKv:
         data = self._data
         for compare in compares:
             kv = data.get(compare.key)
+            if kv is None and compare.key.startswith(self._shelved):
+                kv = self.records.find(compare.key)
             field = compare.field
             if kv is None:
                 actual = 0
@@ -181,26 +182,28 @@ class MemoryKv:
     def _put(self, put: Put, revision: int) -> None:
         key = put.key
         before = self._data.get(key)
+        if before is None and key.startswith(self._shelved):
+            before = self.records.find(key)
         if before is None:
             after = Kv(key, put.value, revision, revision, 1, put.lease)
-            self._keys.add(key)
+            self.records.create(after)
         else:
             after = Kv(key, put.value, revision, before.create_revision, before.version + 1, put.lease)
             if before.lease:
                 self._leases.detach(before.lease, key)
+            self._data[key] = after
         if put.lease:
             self._leases.attach(put.lease, key)
-        self._data[key] = after
         self.history.append(Written(revision, key, after, before))
         feeds = self._feeds.puts_of(key)
         if feeds:
             self._feeds.deliver(feeds, Change(key, put.value, revision, False, after.version))  # noqa: FBT003
 
     def _delete(self, key: str, revision: int) -> bool:
-        before = self._data.pop(key, None)
+        before = self._data.get(key) or self.records.find(key)
         if before is None:
             return False
-        self._keys.remove(key)
+        self.records.remove(key)
         if before.lease:
             self._leases.detach(before.lease, key)
         self.history.append(Written(revision, key, None, before))
@@ -274,12 +277,9 @@ class MemoryKv:
 
     def validate(self) -> None:
         """Check the invariants, for tests; raises AssertionError."""
-        assert sorted(self._keys) == sorted(self._data), "the index holds other keys than the data"
-        for key, kv in self._data.items():
-            assert kv.key == key
-            assert kv.version >= 1
+        self.records.validate()
+        for kv in self._data.values():
             assert kv.create_revision <= kv.mod_revision <= self.revision, "a key from the future"
-            assert (kv.version == 1) == (kv.create_revision == kv.mod_revision), "version disagrees with the revisions"
         assert set(self._leases.held()) == {(kv.lease, key) for key, kv in self._data.items() if kv.lease}
         self.history.validate()
 

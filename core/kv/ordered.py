@@ -17,39 +17,30 @@ _REBUILD = 8
 
 
 class _Bucket:
-    __slots__ = ("_fresh", "_gone", "_ordered")
+    __slots__ = ("_ordered", "fresh", "gone")
 
     def __init__(self) -> None:
-        self._fresh: set[str] = set()  # to be put into the list
-        self._gone: set[str] = set()  # to be taken out of it, before that
+        self.fresh: set[str] = set()  # to be put into the list
+        self.gone: set[str] = set()  # to be taken out of it, before that
         self._ordered: SortedList[str] = SortedList()
-
-    def add(self, key: str) -> None:
-        self._fresh.add(key)
-
-    def remove(self, key: str) -> None:
-        if key in self._fresh:
-            self._fresh.remove(key)
-        else:
-            self._gone.add(key)
 
     def settle(self) -> "SortedList[str]":
         """All keys, in order."""
-        ordered, gone = self._ordered, self._gone
+        ordered, gone = self._ordered, self.gone
         if gone and _REBUILD * len(gone) >= len(ordered):
             self._ordered = ordered = SortedList(key for key in ordered if key not in gone)
         else:
             for key in gone:
                 ordered.remove(key)
         gone.clear()
-        if self._fresh:
-            ordered.update(self._fresh)
-            self._fresh.clear()
+        if self.fresh:
+            ordered.update(self.fresh)
+            self.fresh.clear()
         return ordered
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._fresh
-        yield from (key for key in self._ordered if key not in self._gone)
+        yield from self.fresh
+        yield from (key for key in self._ordered if key not in self.gone)
 
 
 class OrderedKeys:
@@ -61,10 +52,14 @@ class OrderedKeys:
         self._buckets: defaultdict[str, _Bucket] = defaultdict(_Bucket)
 
     def add(self, key: str) -> None:
-        self._buckets[key[:BUCKET]].add(key)
+        self._buckets[key[:BUCKET]].fresh.add(key)
 
     def remove(self, key: str) -> None:
-        self._buckets[key[:BUCKET]].remove(key)
+        bucket = self._buckets[key[:BUCKET]]
+        if key in bucket.fresh:
+            bucket.fresh.remove(key)
+        else:
+            bucket.gone.add(key)
 
     def first(self, key: str, end: str, limit: int) -> tuple[list[str], int]:
         """The first `limit` keys (0: all) in [key, end), and the number of all keys there."""

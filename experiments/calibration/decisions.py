@@ -23,11 +23,11 @@ from core.runtime.executor import Executor
 from core.runtime.spool import Spool
 from experiments.calibration import fit
 from sim.config import Load, SimConfig
-from sim.driver import items_of
 from sim.etcd.sizes import size
 from sim.run import simulate
+from sim.steps import items_of
 
-SLOTS, SLEEP_S = 10, 0.01
+SLOTS, SLEEP_S, SLOT_ROUNDS = 10, 0.01, 7
 COMPONENTS = ("scheduler-1", "worker-1", "client-1")
 
 
@@ -107,10 +107,12 @@ def slots(*, quick: bool) -> SlotCosts:
     handlers = Handlers()
     handlers.include(builtin)
     executor = Executor(handlers, SLOTS, done.put)
-    count, sleeps = (3000, 30) if quick else (12_000, 100)
+    count, sleeps = (1000, 30) if quick else (3000, 100)
     try:
         _run(executor, done, SLOTS * 10, 0.0)  # threads are there
-        streaming_s = _cpu_of(lambda: _run(executor, done, count, 0.0)) / count
+        streaming_s = statistics.median(
+            _cpu_of(lambda: _run(executor, done, count, 0.0)) / count for _ in range(SLOT_ROUNDS)
+        )
         late: list[float] = []
 
         def alone() -> None:

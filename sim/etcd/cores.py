@@ -10,7 +10,7 @@ from typing import Any
 
 from sim.coldness import Coldness
 from sim.host import Host
-from sim.kernel import Kernel, call_in
+from sim.kernel import Kernel
 from sim.parameters import Values
 
 PORTION_S = 0.0002
@@ -41,7 +41,12 @@ class Cores:
         if not self._working:
             self._coldness.wake(self._kernel.now)
         self._working += 1
-        self._host.acquire(self._granted, work_s, self._life, done, arguments)
+        host = self._host
+        if host.free:  # as `acquire`, with fewer steps
+            host.free -= 1
+            self._granted(work_s, self._life, done, arguments)
+        else:
+            host.acquire(self._granted, work_s, self._life, done, arguments)
 
     def _granted(self, work_s: float, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         cost_s = self._coldness.cost(work_s)
@@ -52,12 +57,12 @@ class Cores:
             self._owed_s += later_s
             if self._owed_s >= PORTION_S:
                 self._host.acquire(self._collect)
-        call_in(self._kernel, cost_s, self._finished, life, done, arguments)
+        self._kernel.call_in(cost_s, self._finished, life, done, arguments)
 
     def _collect(self) -> None:
         """Background work has a core."""
         owed_s, self._owed_s = self._owed_s, 0.0
-        call_in(self._kernel, owed_s, self._host.release)
+        self._kernel.call_in(owed_s, self._host.release)
 
     def _finished(self, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         self._host.release()

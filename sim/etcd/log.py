@@ -3,8 +3,8 @@
 raft's loop takes all proposals that wait as one batch, writes it and waits for the disk; what comes meanwhile is the
 next batch. A gated batch server, in the words of queueing theory, with T = a + b n for n operations: processor time
 `etcd_batch_s` for the round of the loop, then the wait for the disk, `etcd_fsync_s` + `etcd_fsync_item_s` n, times a
-residual drawn from measured quantiles. With N callers that each have one request open, and nothing else in the way, the
-log commits N / (a + b N) requests a second.
+residual drawn from measured quantiles. With N callers that each have one request open, and nothing else in the way,
+they fall into two groups that take turns: N requests in every 2 a + b N seconds (one caller alone: 1 in a + b).
 
 With several members the batch also goes to the followers (`sim.etcd.members`), and counts when a majority has it.
 """

@@ -1,8 +1,9 @@
 """The other members of a cluster: each batch of the log goes to them, and counts when a majority has it on disk.
 
-A follower takes the leader's message after half a round trip, uses processor time for it (`etcd_batch_s` and the
-decoding of n operations), waits for its own disk, and answers. Later it applies the batch too. All members run on the
-one host, so that two followers take about twice the leader's processor time beside it. Elections are not modelled.
+A message from one member to another costs the sender as much as an answer to a client (`etcd_answer_s`). A follower
+takes the leader's message after half a round trip, uses processor time for it (`etcd_batch_s` and the decoding of n
+operations), waits for its own disk, and answers; then it applies the batch too. All members run on one host, so that
+two followers take about twice the leader's processor time beside it. Elections are not modelled.
 """
 
 from collections.abc import Callable
@@ -18,8 +19,9 @@ from sim.streams import Stream
 class Followers:
     """All followers of one leader. They write in step with it: a batch is sent when the last one has been answered."""
 
-    def __init__(self, kernel: Kernel, host: Host, values: Values, residuals: Stream) -> None:
+    def __init__(self, kernel: Kernel, host: Host, leader: Cores, values: Values, residuals: Stream) -> None:
         self._kernel = kernel
+        self._leader = leader
         self._values = values
         self._residuals = residuals
         self._needed = values.etcd_members // 2
@@ -33,9 +35,11 @@ class Followers:
     def append(self, items: int, stored: Callable[[int], None], life: int) -> None:
         """`stored(life)` when as many followers have the batch as make a majority with the leader."""
         round_ = _Round(self._needed, stored, life)
-        half_s = self._values.etcd_member_delay_s / 2
         for member in self._members:
-            call_in(self._kernel, half_s, self._received, member, round_, items)
+            self._leader.use(self._values.etcd_answer_s, self._send, member, round_, items)
+
+    def _send(self, member: Cores, round_: "_Round", items: int) -> None:
+        call_in(self._kernel, self._values.etcd_member_delay_s / 2, self._received, member, round_, items)
 
     def _received(self, member: Cores, round_: "_Round", items: int) -> None:
         values = self._values
@@ -44,12 +48,15 @@ class Followers:
 
     def _write(self, member: Cores, round_: "_Round", items: int) -> None:
         wait_s = fsync_s(self._values, items, self._residuals)
-        call_in(self._kernel, wait_s + self._values.etcd_member_delay_s / 2, self._answered, member, round_, items)
+        call_in(self._kernel, wait_s, self._written, member, round_, items)
 
-    def _answered(self, member: Cores, round_: "_Round", items: int) -> None:
-        round_.answered()
+    def _written(self, member: Cores, round_: "_Round", items: int) -> None:
         values = self._values
+        member.use(values.etcd_answer_s, self._answer, round_)
         member.use(values.etcd_apply_s + values.etcd_apply_item_s * items, _nothing)
+
+    def _answer(self, round_: "_Round") -> None:
+        call_in(self._kernel, self._values.etcd_member_delay_s / 2, round_.answered)
 
 
 class _Round:

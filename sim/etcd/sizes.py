@@ -1,12 +1,14 @@
 """How large requests and answers are, as far as they cost time."""
 
-from core.kv.requests import EtcdRequest, Get, Grant, Response, Revoke, Txn
+from core.kv.requests import EtcdRequest, Found, Get, Grant, Response, Revoke, Txn, TxnDone
 
 
 def writes(request: EtcdRequest) -> bool:
     """Whether the request passes through the log."""
     if isinstance(request, Txn):
-        return any(not isinstance(op, Get) for op in request.then)
+        then = request.then
+        # Whoever writes writes first, as a rule; the rest is looked at where that does not hold.
+        return bool(then) and (not isinstance(then[0], Get) or not all(isinstance(op, Get) for op in then))
     return isinstance(request, Grant | Revoke)
 
 
@@ -17,7 +19,6 @@ def size(request: EtcdRequest) -> int:
 
 def answered(answer: Response) -> int:
     """Keys in an answer."""
-    kvs = getattr(answer, "kvs", None)
-    if kvs is not None:
-        return len(kvs)
-    return sum(len(found.kvs) for found in getattr(answer, "found", ()))
+    if isinstance(answer, TxnDone):
+        return sum([len(found.kvs) for found in answer.found]) if answer.found else 0
+    return len(answer.kvs) if isinstance(answer, Found) else 0

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 
 from core.kv.memory import MemoryKv
+from core.kv.records import Shelf
 from core.kv.requests import EtcdRequest, Refused, Response, Unknown
 from core.machine.messages import Watch
 from sim.etcd import paths
@@ -44,10 +45,15 @@ class EtcdStation:
         residuals: Stream,
         kills: Stream,
         refinement: Refinement = "station",
+        *,
+        shelf: Shelf | None = None,
+        log_length: int = LOG_LENGTH,
     ) -> None:
         self.kernel = kernel
         self.values = values
-        self.kv = MemoryKv(max_operations=values.max_operations, log_length=LOG_LENGTH, on_change=self._on_change)
+        self.kv = MemoryKv(
+            max_operations=values.max_operations, log_length=log_length, on_change=self._on_change, shelf=shelf
+        )
         self.up = True
         self._kills = kills
         self._cores = Cores(kernel, host, values)
@@ -70,7 +76,7 @@ class EtcdStation:
         if refinement == "quantiles":
             return paths.TimedPath(kernel, self._effect, paths.drawn(values, residuals))
         if values.etcd_members > 1:
-            self._followers = Followers(kernel, host, values, residuals)
+            self._followers = Followers(kernel, host, self._cores, values, residuals)
         loop = ApplyLoop(kernel, self._cores, values, self._effect)
         log = Log(kernel, self._cores, values, residuals, self._followers, loop.committed)
         return paths.StationPath(self._cores, log, loop)

@@ -25,8 +25,9 @@ config = replace(hostile({SEED}), record=("scheduler-1", "worker-1", "client-1")
 result = simulate(config)
 encode = msgspec.json.encode
 lines = sum(result.recordings.values(), [])
-parts = [encode(result.spool), encode(result.samples), encode(result.reports), b"".join(lines)]
-print(len(result.spool), *[hashlib.sha256(part).hexdigest() for part in parts])
+spool = list(result.spool)
+parts = [encode(spool), encode(result.samples), encode(result.reports), b"".join(lines)]
+print(len(spool), *[hashlib.sha256(part).hexdigest() for part in parts])
 """
 
 
