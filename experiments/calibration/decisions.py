@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -121,10 +122,15 @@ def slots(*, quick: bool) -> SlotCosts:
                 late.append(result.finished_mono - result.started_mono - SLEEP_S)
 
         alone_s = _cpu_of(alone) / sleeps
-        sleep_s = _cpu_of(lambda: [time.sleep(SLEEP_S) for _ in range(sleeps)]) / sleeps
+        sleep_s = _cpu_of(partial(_sleep, sleeps)) / sleeps
         return SlotCosts(streaming_s, alone_s, sleep_s, max(0.0, statistics.median(late)))
     finally:
         executor.close()
+
+
+def _sleep(count: int) -> None:
+    for _ in range(count):
+        time.sleep(SLEEP_S)
 
 
 def _cpu_of(work: Callable[[], object]) -> float:

@@ -127,7 +127,8 @@ def _disk(book: Book, seen: dict[Cell, Seen]) -> None:
 def _waits(seen: Seen, fsync_s: float) -> NDArray[np.float64]:
     """Waits for the disk: the median of what is not the disk is taken off, the rest is the disk's doing."""
     times = np.array(seen.latencies_s)
-    return np.maximum(times - (np.median(times) - fsync_s), fsync_s / 4)
+    rest: NDArray[np.float64] = times - (np.median(times) - fsync_s)
+    return rest.clip(min=fsync_s / 4)
 
 
 def _reads(book: Book, reads: dict[int, list[Read]]) -> None:
