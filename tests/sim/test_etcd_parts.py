@@ -1,0 +1,100 @@
+"""The parts of the etcd station, one cost at a time: rounds, connections, answers, background, commits, followers."""
+
+import pytest
+
+from core.kv.requests import Put, Response, Txn
+from core.model import SchedulerRecord
+from sim.etcd.station import EtcdStation
+from sim.host import Host
+from sim.kernel import Kernel, call_in
+from sim.parameters import Refinement, Values, WriteTimes
+from sim.streams import Stream
+from tests.sim.model import free
+
+
+class Rig:
+    """A station on many cores, and the moments of the answers by number of the request."""
+
+    def __init__(self, values: Values, refinement: Refinement = "station") -> None:
+        self.kernel = Kernel()
+        host = Host(self.kernel, values.cores)
+        self.station = EtcdStation(self.kernel, host, values, Stream(1, "fsync"), Stream(1, "kill"), refinement)
+        self.answered: dict[int, float] = {}
+
+    def put(self, number: int, *, at_s: float = 0.0, connection: object = None) -> None:
+        request = Txn((), (Put(f"task/{number:03d}", SchedulerRecord("x")),))
+
+        def note(_: Response) -> None:
+            self.answered[number] = self.kernel.now
+
+        call_in(self.kernel, at_s, self.station.request, request, note, connection)
+
+    def run(self, until_s: float = 50.0) -> dict[int, float]:
+        self.kernel.run(until=until_s)
+        return self.answered
+
+
+def test_a_write_pays_for_its_round_its_disk_its_effect_and_its_answer() -> None:
+    rig = Rig(free(etcd_batch_s=1.0, etcd_fsync_s=2.0, etcd_apply_s=0.5, etcd_answer_s=0.25))
+    rig.put(1)
+    assert rig.run() == {1: pytest.approx(3.75)}
+    assert rig.station.cpu_s[0] == pytest.approx(1.75)  # the disk is a wait
+
+
+def test_only_a_connection_at_rest_is_woken() -> None:
+    rig = Rig(free(etcd_connection_s=1.0, etcd_fsync_s=0.5))
+    for number in range(3):
+        rig.put(number, connection="one")
+    rig.put(3, connection="another")
+    rig.run()
+    assert rig.station.cpu_s[0] == pytest.approx(2.0)
+
+
+def test_background_work_delays_nobody_but_uses_a_core() -> None:
+    rig = Rig(free(etcd_apply_s=1.0, etcd_background=0.25))
+    rig.put(1)
+    assert rig.run() == {1: pytest.approx(0.75)}
+    assert rig.station.cpu_s[0] == pytest.approx(1.0)
+
+
+def test_nothing_is_applied_while_the_backend_commits() -> None:
+    rig = Rig(free(etcd_commit_s=0.5, etcd_commit_interval_s=1.0))
+    rig.put(1, at_s=0.2)
+    rig.put(2, at_s=1.2)
+    rig.put(3, at_s=1.7)
+    answered = rig.run(10.0)
+    assert answered[1] == pytest.approx(0.2)
+    assert answered[2] == pytest.approx(1.5)  # the tick at 1.0 began a commit
+    assert answered[3] == pytest.approx(1.7)
+
+
+def test_a_server_with_nothing_written_commits_nothing() -> None:
+    rig = Rig(free(etcd_commit_s=0.5, etcd_commit_interval_s=1.0))
+    rig.put(1, at_s=0.2)
+    rig.put(2, at_s=5.2)
+    assert rig.run(10.0)[2] == pytest.approx(5.2)
+
+
+@pytest.mark.parametrize(("members", "seconds"), [(1, 2.0), (3, 3.5), (5, 3.5)])
+def test_a_majority_decides(members: int, seconds: float) -> None:
+    """The leader's disk and the followers' work side by side: half a round trip, their round, their disk, and back."""
+    rig = Rig(free(etcd_members=members, etcd_member_delay_s=0.5, etcd_batch_s=1.0, etcd_fsync_s=1.0))
+    rig.put(1)
+    expected = seconds if members == 1 else 1.0 + 0.5 + 1.0 + 1.0
+    assert rig.run() == {1: pytest.approx(expected)}
+    assert seconds == expected
+    assert len(rig.station.cpu_s) == members
+
+
+def test_coarse_models_answer_after_measured_times() -> None:
+    times = (WriteTimes(1, 1, (1.0, 2.0, 3.0)), WriteTimes(1, 8, (7.0, 7.0, 7.0)))
+    constant = Rig(free(write_times=times, etcd_apply_s=5.0), "constant")
+    constant.put(1)
+    assert constant.run() == {1: 2.0}  # the median of single puts
+    drawn = Rig(free(write_times=times, etcd_apply_s=5.0), "quantiles")
+    for number in range(4):
+        drawn.put(number)
+    answered = drawn.run()
+    assert 1.0 <= answered[0] <= 3.0  # one under way
+    assert [answered[number] for number in (1, 2, 3)] == [7.0] * 3  # several: the row of eight
+    assert drawn.station.cpu_s[0] == 0.0

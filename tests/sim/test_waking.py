@@ -1,0 +1,141 @@
+"""What it costs to wake up: coldness, messages and timers that find a process asleep, and the wait for the GIL."""
+
+import math
+
+import pytest
+from scipy.integrate import quad
+
+from sim.coldness import Coldness
+from sim.host import Host, Process
+from sim.kernel import Kernel, call_in
+from tests.sim.model import free
+
+FACTOR, WARM_S, IDLE_S = 8.0, 0.001, 0.005
+
+
+def cold() -> Coldness:
+    one = Coldness(FACTOR, WARM_S, IDLE_S)
+    one.rest(0.0)
+    one.wake(1000.0)  # as cold as can be
+    return one
+
+
+@pytest.mark.parametrize("work_s", [1e-6, 1e-4, 1e-3, 0.01])
+def test_cold_work_takes_as_long_as_the_integral_says(work_s: float) -> None:
+    """Progress is 1 / (1 + k z) a second, z falls exponentially: over the cost it adds up to the work."""
+    cost_s = cold().cost(work_s)
+    progress, _ = quad(lambda t: 1.0 / (1.0 + FACTOR * math.exp(-t / WARM_S)), 0.0, cost_s)
+    assert progress == pytest.approx(work_s, rel=1e-6)
+
+
+def test_work_in_pieces_costs_what_it_costs_in_one() -> None:
+    one, pieces = cold(), cold()
+    whole_s = one.cost(0.002)
+    assert sum(pieces.cost(0.0005) for _ in range(4)) == pytest.approx(whole_s, rel=1e-9)
+    assert pieces.degree == pytest.approx(one.degree, rel=1e-9)
+
+
+def test_a_rest_cools_and_work_warms() -> None:
+    one = cold()
+    one.cost(0.02)
+    warm = one.degree
+    assert warm < 1e-3
+    one.rest(10.0)
+    one.wake(10.0 + IDLE_S)
+    assert one.degree == pytest.approx(1 - (1 - warm) / math.e, rel=1e-9)
+
+
+def test_much_work_is_hardly_dearer_and_none_costs_nothing() -> None:
+    assert cold().cost(1.0) == pytest.approx(1.0, rel=0.01)
+    assert cold().cost(0.0) == 0.0
+    assert Coldness(0.0, WARM_S, IDLE_S).cost(0.003) == 0.003
+
+
+class Bench:
+    """One process, and the moments at which its jobs took effect."""
+
+    def __init__(self, **values: float) -> None:
+        self.kernel = Kernel()
+        self.process = Process(Host(self.kernel, 1), "one", free(cores=1, **values))
+        self.done: dict[str, float] = {}
+
+    def finish(self, name: str) -> None:
+        self.done[name] = self.kernel.now
+
+
+def test_who_sleeps_is_woken_once() -> None:
+    bench = Bench(wake_s=0.5, alarm_s=0.125)
+    bench.process.run(1.0, bench.finish, "first")
+    bench.process.run(1.0, bench.finish, "second")
+    bench.kernel.run()
+    assert bench.done == {"first": 1.5, "second": 2.5}
+    assert bench.process.cpu_s == 2.5
+
+
+def test_a_timer_wakes_more_cheaply_than_a_message() -> None:
+    bench = Bench(wake_s=0.5, alarm_s=0.125)
+    bench.process.alarm(lambda: 1.0, lambda: bench.finish("timer"))
+    bench.kernel.run()
+    assert bench.done == {"timer": 1.125}
+
+
+def test_what_comes_after_the_effect_keeps_the_process_busy() -> None:
+    """Half of what waking costs comes after: the effect is early, the next job is not."""
+    bench = Bench(wake_s=1.0, tail=0.5)
+    bench.process.run(1.0, bench.finish, "first")
+    call_in(bench.kernel, 1.6, bench.process.run, 1.0, bench.finish, "second")
+    bench.kernel.run()
+    assert bench.done["first"] == 1.5
+    assert bench.done["second"] == 3.0  # begins when the tail is over, at 2.0, and is not woken again
+    assert bench.process.cpu_s == 3.0
+
+
+def test_a_message_waits_until_the_others_are_done() -> None:
+    bench = Bench(switch_s=5.0)
+    bench.process.run(1.0, bench.finish, "first")
+    bench.process.message(1.0, bench.finish, "message")
+    bench.process.run(1.0, bench.finish, "second")
+    bench.kernel.run()
+    assert bench.done == {"first": 1.0, "second": 2.0, "message": 3.0}
+
+
+def test_but_no_longer_than_the_switch_interval() -> None:
+    bench = Bench(switch_s=2.5)
+    for number in range(6):
+        bench.process.run(1.0, bench.finish, str(number))
+    bench.process.message(1.0, bench.finish, "message")
+    bench.process.message(1.0, bench.finish, "another")
+    bench.kernel.run()
+    assert bench.done["message"] == 4.0  # asked at 0, gets it at the first end of a job after 2.5
+    assert bench.done["another"] == 5.0  # who has the GIL goes on while there is something
+    assert bench.done["3"] == 6.0
+
+
+def test_without_a_switch_interval_jobs_are_taken_in_turn() -> None:
+    bench = Bench()
+    bench.process.run(1.0, bench.finish, "first")
+    bench.process.message(1.0, bench.finish, "message")
+    bench.process.run(1.0, bench.finish, "second")
+    bench.kernel.run()
+    assert bench.done == {"first": 1.0, "message": 2.0, "second": 3.0}
+
+
+def test_a_busy_process_keeps_its_core_for_a_slice() -> None:
+    kernel = Kernel()
+    host, values = Host(kernel, 1), free(cores=1, slice_s=2.5)
+    done: list[str] = []
+    one, other = Process(host, "one", values), Process(host, "other", values)
+    for _ in range(5):
+        one.run(1.0, done.append, "one")
+    other.run(1.0, done.append, "other")
+    kernel.run()
+    assert done == ["one", "one", "one", "other", "one", "one"]
+
+
+def test_a_hop_is_paid_by_the_cold() -> None:
+    warm, chilled = Bench(), Bench(cold_factor=FACTOR, cold_warm_s=WARM_S, cold_idle_s=IDLE_S)
+    for bench in (warm, chilled):
+        bench.process.run_own(1.0, bench.finish, "hop", hop_s=0.25)
+        bench.kernel.run()
+    assert warm.done["hop"] == 1.0
+    assert chilled.done["hop"] == 1.25

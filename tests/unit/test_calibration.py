@@ -1,0 +1,96 @@
+"""The calibration's own parts: cells on the model, the errors that are fitted, medians over rounds, clocks."""
+
+import os
+import time
+from math import exp
+
+import msgspec
+import pytest
+
+from experiments.calibration import cells, unknowns
+from experiments.calibration.cells import Cell, Seen
+from experiments.calibration.clock import cpu_s
+from experiments.calibration.replica import replay
+from sim.parameters import Values
+
+VALUES = Values(
+    wake_s=0.0002,
+    cold_factor=10.0,
+    cold_warm_s=0.001,
+    cold_idle_s=0.01,
+    etcd_batch_s=0.0002,
+    etcd_answer_s=0.00005,
+    etcd_connection_s=0.0001,
+    switch_s=0.005,
+)
+FEW = [Cell(1, 1), Cell(10, 8), Cell(1, 8, connections=8), Cell(1, 1, 0.01, 4), Cell(1, 1, 0.003, 1, watched=True)]
+
+
+def seen(values: Values, count: int = 60) -> dict[Cell, Seen]:
+    return {cell: replay(values, cell, count) for cell in FEW}
+
+
+def test_a_cell_answers_every_transaction_in_order_of_time() -> None:
+    for cell, found in seen(VALUES).items():
+        assert len(found.latencies_s) == 60, cell.name
+        assert min(found.latencies_s) > 0
+        assert found.client_cpu_s > 0
+        assert found.server_cpu_s > 0
+        assert bool(found.heard_s) == cell.watched
+    assert seen(VALUES) == seen(VALUES)
+
+
+def test_callers_at_once_share_fsyncs_and_rests_make_the_first_put_dear() -> None:
+    found = seen(VALUES)
+    assert found[Cell(1, 1)].puts_per_fsync == 1.0
+    assert found[Cell(10, 8)].puts_per_fsync > 10.0
+    rested = found[Cell(1, 1, 0.01, 4)]
+    assert rested.quantile_s(0.5, 0, 4) > 1.3 * rested.quantile_s(0.5, 3, 4)
+
+
+def test_the_model_agrees_with_itself() -> None:
+    real = seen(VALUES)
+    errors = unknowns._errors(real, real)
+    assert {error for *_, error in errors} == {0.0}
+    names = {name for _, name, _, _ in errors}
+    assert names == {aspect.name for aspect in unknowns.ASPECTS} | {"heard", "listener CPU"}
+
+
+@pytest.mark.parametrize("name", ["send_s", "etcd_batch_s", "cold_factor", "etcd_connection_s"])
+def test_a_cost_twice_as_large_shows_in_some_cell(name: str) -> None:
+    changed = msgspec.structs.replace(VALUES, **{name: 2 * getattr(VALUES, name)})
+    errors = [error for *_, error in unknowns._errors(seen(VALUES), seen(changed))]
+    assert max(errors) > 0.03
+
+
+def test_a_known_system_is_found_again() -> None:
+    """From guesses that are off, the fit comes close to what the true parameters do, on cells of the model itself."""
+    guesses = {one.name: one.guess for one in unknowns.UNKNOWNS}
+    true = msgspec.structs.replace(VALUES, **{**guesses, "send_s": 2.5 * guesses["send_s"], "wake_s": 0.0004})
+    real = {cell: replay(true, cell, unknowns.transactions(cell, quick=True), seed=2) for cell in FEW}
+    at_guess = msgspec.structs.replace(VALUES, **guesses)
+    before = _off(real, {cell: replay(at_guess, cell, 50) for cell in FEW})
+    found = unknowns.solve(VALUES, real, quick=True)
+    after = _off(real, {cell: replay(msgspec.structs.replace(VALUES, **found.values), cell, 50) for cell in FEW})
+    assert after < before / 2
+    assert set(found.uncertainty) == set(guesses)
+
+
+def _off(real: dict[Cell, Seen], model: dict[Cell, Seen]) -> float:
+    errors = [abs(exp(error) - 1) for *_, error in unknowns._errors(real, model)]
+    return sum(errors) / len(errors)
+
+
+def test_rounds_are_put_together_by_medians() -> None:
+    rounds = [Seen((0.1,), cpu, 1.0, 1.0) for cpu in (1.0, 9.0, 2.0)]
+    whole = cells.together(rounds)
+    assert whole.client_cpu_s == 2.0
+    assert whole.latencies_s == (0.1,) * 3
+
+
+def test_the_clock_of_another_process_is_its_cpu_time() -> None:
+    before, own = cpu_s(os.getpid()), time.process_time()
+    sum(range(2_000_000))
+    assert cpu_s(os.getpid()) - before == pytest.approx(time.process_time() - own, abs=0.01)
+    with pytest.raises(OSError, match=r"."):
+        cpu_s(2**22 - 3)
