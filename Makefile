@@ -40,6 +40,10 @@ curves: setup  ## measure scaling curves: knee and binding resource (10 to 15 mi
 validate: setup  ## compare the model with the real system (30 minutes; QUICK=1: 6; goes on where it was stopped)
 	@$(BIN)/tandem-bench validate $(if $(QUICK),--quick)
 
+.PHONY: catalogue
+catalogue: setup  ## bring the translations (reports/locale) up to date with the texts; lists what is missing
+	@$(BIN)/python -m reports.catalogue
+
 lint: setup  ## check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .

@@ -7,10 +7,11 @@ from pathlib import Path
 import pypandoc
 import typst
 
+from reports.language import TAGS, current, gettext
 from reports.runs import ReportError
 
 TEMPLATES = Path(__file__).parent / "templates"
-SOURCE_FORMAT = "markdown"  # @fig:name parses as a citation; the filter resolves it
+SOURCE_FORMAT = "markdown+east_asian_line_breaks"  # @fig:name parses as a citation; the filter resolves it
 FILTER = TEMPLATES / "crossref.lua"
 _FILTER_ERROR = re.compile(r"report: (.+)")
 
@@ -24,45 +25,63 @@ class Title:
     date: str
 
 
-def _pandoc(source: str, to: str, folder: Path, arguments: list[str]) -> str:
-    """Convert with the cross-reference filter; `folder` is where figures are found.
+@dataclass(frozen=True)
+class Pages:
+    """What every form of an edition is made from: pandoc Markdown, in which figures are `figures/<name>.svg`."""
+
+    source: str
+    title: Title
+    folder: Path
+    """Where the folder of figures is."""
+    figures: str
+    """That folder's name."""
+
+
+def _pandoc(pages: Pages, to: str, arguments: list[str]) -> str:
+    """Convert with the cross-reference filter.
 
     Raises ReportError with the filter's sentence, for instance about an unknown label.
     """
-    options = ["--wrap=none", "--columns=10000", f"--lua-filter={FILTER}", f"--resource-path={folder}", *arguments]
+    options = ["--wrap=none", "--columns=10000", f"--lua-filter={FILTER}", f"--resource-path={pages.folder}",
+               *_metadata(pages), *arguments]  # fmt: skip
     try:
-        return str(pypandoc.convert_text(source, to, format=SOURCE_FORMAT, extra_args=options))
+        return str(pypandoc.convert_text(pages.source, to, format=SOURCE_FORMAT, extra_args=options))
     except RuntimeError as error:
         found = _FILTER_ERROR.search(str(error))
         reason = found.group(1) if found else " ".join(str(error).split())
         raise ReportError(f"the report cannot be built: {reason}") from error
 
 
-def _metadata(title: Title) -> list[str]:
-    pairs = {"title": title.title, "subtitle": title.subtitle, "date": title.date, "lang": "en"}
+def _metadata(pages: Pages) -> list[str]:
+    """The title block, and the words that the filter numbers with; in them, # is the number."""
+    title = pages.title
+    pairs = {
+        "title": title.title, "subtitle": title.subtitle, "date": title.date, "lang": TAGS[current()],
+        "figures": pages.figures,
+        "label-fig": gettext("Figure #"), "label-tbl": gettext("Table #"), "label-sec": gettext("Section #"),
+        "caption-lead": gettext("#."), "list-separator": gettext(", "),
+    }  # fmt: skip
     return [item for key, value in pairs.items() for item in ("--metadata", f"{key}={value}")]
 
 
-def to_gfm(source: str, title: Title, folder: Path) -> str:
+def to_gfm(pages: Pages) -> str:
     """GitHub Markdown with explicit anchors and a table of contents."""
     template = TEMPLATES / "report.gfm"
-    arguments = ["--standalone", "--toc", "--toc-depth=2", f"--template={template}", *_metadata(title)]
-    return _pandoc(source, "gfm-smart", folder, arguments)
+    return _pandoc(pages, "gfm-smart", ["--standalone", "--toc", "--toc-depth=2", f"--template={template}"])
 
 
-def to_html(source: str, title: Title, folder: Path) -> str:
+def to_html(pages: Pages) -> str:
     """One file: figures and style inside, formulas as MathML."""
     arguments = [
         "--standalone", "--embed-resources", "--mathml", "--toc", "--toc-depth=2", "--section-divs",
-        f"--css={TEMPLATES / 'report.css'}", *_metadata(title),
+        f"--css={TEMPLATES / 'report.css'}",
     ]  # fmt: skip
-    return _pandoc(source, "html5", folder, arguments)
+    return _pandoc(pages, "html5", arguments)
 
 
-def to_typst(source: str, title: Title, folder: Path) -> str:
+def to_typst(pages: Pages) -> str:
     """The source of the PDF."""
-    arguments = ["--standalone", f"--template={TEMPLATES / 'report.typ'}", *_metadata(title)]
-    return _pandoc(source, "typst-smart", folder, arguments)
+    return _pandoc(pages, "typst-smart", ["--standalone", f"--template={TEMPLATES / 'report.typ'}"])
 
 
 def to_pdf(typst_source: str, folder: Path, timestamp: int) -> bytes:

@@ -15,8 +15,11 @@ from reports.markdown import table
 from reports.runs import ReportError
 from tests.unit.reports_synthetic import Toy, write_runs
 
-FILES = ("report.md", "report.html", "report.pdf")
-TITLE = render.Title("Title", "sub", "2026-01-01")
+FILES = tuple(f"report.{end}" for end in ("md", "html", "pdf", "zh.md", "zh.html", "zh.pdf"))
+
+
+def pages(source: str, folder: Path) -> render.Pages:
+    return render.Pages(source, render.Title("Title", "sub", "2026-01-01"), folder, "figures")
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +49,15 @@ def test_two_builds_from_the_same_runs_are_identical(runs: Path, built: Path, tm
     shutil.copytree(runs, moved)
     done = command("--runs", moved, "--out", again, PYTHONHASHSEED="2", TZ="Asia/Tokyo")
     assert done.returncode == 0, done.stderr
-    for name in (*FILES, *(f"figures/{path.name}" for path in (built / "figures").iterdir())):
+    drawn = [str(path.relative_to(built)) for path in built.glob("figures*/*.svg")]
+    assert drawn
+    for name in (*FILES, *drawn):
         assert (built / name).read_bytes() == (again / name).read_bytes(), name
 
 
-def test_every_link_in_the_markdown_leads_somewhere(built: Path) -> None:
-    text = (built / "report.md").read_text("utf-8")
+@pytest.mark.parametrize("name", ["report.md", "report.zh.md"])
+def test_every_link_in_the_markdown_leads_somewhere(built: Path, name: str) -> None:
+    text = (built / name).read_text("utf-8")
     anchors = set(re.findall(r'<a id="([^"]+)">', text))
     targets = re.findall(r"\]\(#([^)]+)\)", text)
     images = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
@@ -62,8 +68,9 @@ def test_every_link_in_the_markdown_leads_somewhere(built: Path) -> None:
     assert "@" not in text
 
 
-def test_the_html_is_one_file_with_formulas_and_without_foreign_addresses(built: Path) -> None:
-    text = (built / "report.html").read_text("utf-8")
+@pytest.mark.parametrize("name", ["report.html", "report.zh.html"])
+def test_the_html_is_one_file_with_formulas_and_without_foreign_addresses(built: Path, name: str) -> None:
+    text = (built / name).read_text("utf-8")
     assert "<math" in text
     assert not re.search(r'(?:src|href)="(?!data:|#)', text)
     ids = set(re.findall(r'id="([^"]+)"', text))
@@ -94,7 +101,7 @@ def test_what_was_not_run_is_said_and_a_server_that_loses_writes_is_shouted(tmp_
     for name in ("claims.json", "calibration.json"):
         (root / name).unlink()
     (root / "scaling-3" / "sim" / "0" / "trace.parquet").unlink()
-    builder.build(root, tmp_path / "out")
+    builder.build(root, tmp_path / "out", languages=("en",))
     text = (tmp_path / "out" / "report.md").read_text("utf-8")
     assert text.count("Not run:") == 4
     assert "Not judged" in text
@@ -109,7 +116,7 @@ def test_a_new_report_replaces_the_old_one_and_nothing_else(runs: Path, tmp_path
     (tmp_path / "figures" / "mine.svg").touch()
     (tmp_path / "runs").mkdir()
     (tmp_path / "runs" / "kept").touch()
-    builder.build(runs, tmp_path)
+    builder.build(runs, tmp_path, languages=("en",))
     assert (tmp_path / "figures" / "scaling.svg").read_text() != "an older one"
     assert (tmp_path / "figures" / "mine.svg").exists()
     assert (tmp_path / "runs" / "kept").exists()
@@ -123,7 +130,7 @@ def test_runs_that_no_figure_shows_make_a_report_too(runs: Path, tmp_path: Path)
     (tmp_path / "runs" / "mine" / "scenario.toml").write_text(re.sub(r'name = "[^"]*"', 'name = "mine"', text, count=1))
     (tmp_path / "out" / "figures").mkdir(parents=True)
     (tmp_path / "out" / "figures" / "scaling.svg").write_text("of an older report")
-    paths = builder.build(tmp_path / "runs", tmp_path / "out")
+    paths = builder.build(tmp_path / "runs", tmp_path / "out", languages=("en",))
     assert all(path.stat().st_size for path in paths)
     assert not (tmp_path / "out" / "figures" / "scaling.svg").exists()
 
@@ -140,13 +147,13 @@ def test_runs_that_no_figure_shows_make_a_report_too(runs: Path, tmp_path: Path)
 def test_a_wrong_label_ends_the_build(convert: object, source: str, said: str, tmp_path: Path) -> None:
     assert callable(convert)
     with pytest.raises(ReportError, match=said):
-        convert(source, TITLE, tmp_path)
+        convert(pages(source, tmp_path))
 
 
 def test_sections_figures_and_tables_are_numbered_and_resolved(tmp_path: Path) -> None:
     tables = "\n\n".join(f"| x |\n|--|\n| 1 |\n\n: {name} {{#tbl:{name}}}" for name in ("one", "two"))
     source = f"# A {{#sec:a}}\n\n## B {{#sec:b}}\n\n# C\n\n## D {{#sec:d}}\n\n{tables}\n\n@sec:b, @sec:d, @tbl:two"
-    text = render.to_gfm(source, TITLE, tmp_path)
+    text = render.to_gfm(pages(source, tmp_path))
     assert "[Section 1.1](#sec:b), [Section 2.1](#sec:d), [Table 2](#tbl:two)" in text.replace("\xa0", " ")
     assert "**Table 2.** two" in text.replace("\xa0", " ")
 
@@ -168,5 +175,5 @@ def test_mistakes_get_a_sentence_and_no_traceback(arguments: tuple[str, ...], st
 @pytest.mark.parametrize("widths", [None, (50, 50)])
 def test_a_long_table_goes_on_over_the_pages(widths: tuple[int, int] | None, tmp_path: Path) -> None:
     long = table("long", "Long.", ["a", "b"], [[str(row), "x"] for row in range(150)], "ll", widths=widths)
-    pdf = render.to_pdf(render.to_typst(long, TITLE, tmp_path), tmp_path, 0)
+    pdf = render.to_pdf(render.to_typst(pages(long, tmp_path)), tmp_path, 0)
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) >= 3
