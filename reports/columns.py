@@ -7,7 +7,18 @@ from typing import Any
 from reports.estimate import Estimate
 from reports.language import gettext
 from reports.markdown import Md, code, table
-from reports.numbers import MISSING, count_of, error_of, integer, interval, number, percent, plain, signed_percent, value_of
+from reports.numbers import (
+    MISSING,
+    count_of,
+    error_of,
+    integer,
+    interval,
+    number,
+    percent,
+    plain,
+    signed_percent,
+    value_of,
+)
 from reports.provenance import sourced
 from reports.runs import WORLD_NAMES, WORLDS, Scenario, World
 
@@ -66,9 +77,7 @@ def told(header: str, attribute: str) -> Column:
 
 def size() -> Column:
     """Workers and slots of each."""
-    return Column(
-        f"W {TIMES} C", lambda one: f"{plain(one.told('workers'))} {TIMES} {plain(one.told('slots'))}", "c"
-    )
+    return Column(f"W {TIMES} C", lambda one: f"{plain(one.told('workers'))} {TIMES} {plain(one.told('slots'))}", "c")
 
 
 def dispatch() -> Column:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 OPEN, MIDDLE, CLOSE = "\ue000", "\ue001", "\ue002"
 """Characters of a private-use area: `OPEN number MIDDLE text CLOSE`, the number in digits of its own."""
@@ -43,7 +43,7 @@ class Known(float):
     __slots__ = ("sources",)
     sources: tuple[Source, ...]
 
-    def __new__(cls, value: float, *sources: Source) -> "Known":
+    def __new__(cls, value: float, *sources: Source) -> Self:
         self = super().__new__(cls, value)
         self.sources = sources
         return self
@@ -99,10 +99,8 @@ class Ledger:
         """The list as numbers.json has it."""
         return [
             {
-                "text": text,
-                "sources": [
-                    {"file": one.file, "key": one.key, "commit": self._commit_of(one.file)} for one in sources
-                ],
+                "text": str(text),
+                "sources": [{"file": one.file, "key": one.key, "commit": self._commit_of(one.file)} for one in sources],
             }
             for text, sources in self._numbers
         ]

@@ -18,12 +18,13 @@ import msgspec
 import pandas as pd
 
 from reports.estimate import Estimate
+from reports.language import mark
 from reports.provenance import Known, Source
 from reports.stated import Stated
 
 World = Literal["real", "sim"]
 WORLDS: tuple[World, ...] = ("real", "sim")
-WORLD_NAMES: dict[World, str] = {"real": "real", "sim": "model"}
+WORLD_NAMES: dict[World, str] = {"real": mark("real"), "sim": mark("model")}
 
 STAGES = ("submit_lag", "enqueue", "ready_wait", "assign", "pull", "slot_wait", "execution", "commit", "notify")
 """The nine stages of a task's life in order; they add up to `total`."""
@@ -31,6 +32,7 @@ MOMENTS = (
     "intended", "submitted", "enqueued", "assign_sent", "assigned", "received", "started", "finished", "committed",
     "observed",
 )  # fmt: skip
+SAMPLES = ("time_s", "component", "cpu_s", "rss_bytes")
 DERIVED = {"dispatch": ("submitted", "started"), "total": ("intended", "observed")}
 
 
@@ -97,6 +99,14 @@ class Scenario(Stated):
         bounds = (None if bound is None else Known(bound, source) for bound in (estimate.low, estimate.high))
         return Estimate(Known(estimate.value, source), *bounds, n=estimate.n).shown()
 
+    @property
+    def has_real(self) -> bool:
+        return self.has("real")
+
+    @property
+    def has_sim(self) -> bool:
+        return self.has("sim")
+
     def each(self, world: World, key: str) -> list[Known]:
         """The figure in each repetition that has it."""
         found = []
@@ -124,6 +134,12 @@ class Scenario(Stated):
         for folder in self.repetitions(world):
             if (folder / "trace.parquet").is_file():
                 yield read_table(folder / "trace.parquet", MOMENTS)
+
+    def samples(self, world: World) -> Iterator[pd.DataFrame]:
+        """What the processes used in each repetition that was sampled."""
+        for folder in self.repetitions(world):
+            if (folder / "resources.parquet").is_file():
+                yield read_table(folder / "resources.parquet", SAMPLES)
 
     def latencies(self, world: World, name: str) -> pd.Series:
         """A derived latency (`dispatch` or `total`) in seconds, all repetitions, tasks intended after the warm-up."""

@@ -27,7 +27,18 @@ from reports.columns import (
 )
 from reports.language import gettext, mark
 from reports.markdown import Md, code, escape, table
-from reports.numbers import MISSING, error_of, fixed, interval, milliseconds, number, percent, signed_percent, spread_of, value_of
+from reports.numbers import (
+    MISSING,
+    error_of,
+    fixed,
+    interval,
+    milliseconds,
+    number,
+    percent,
+    signed_percent,
+    spread_of,
+    value_of,
+)
 from reports.provenance import sourced
 from reports.runs import STAGES, WORLD_NAMES, WORLDS, Scenario
 
@@ -240,4 +251,3 @@ def absolute(scenarios: Sequence[Scenario], caption: str) -> Md:
     units = [gettext(header) + (f" ({gettext('ms')})" if "latency" in key else "") for header, key in FIDELITY]
     return table("absolute", caption, [gettext("scenario"), gettext("world"), *units], rows, "ll" + "r" * len(FIDELITY),
                  small=True)  # fmt: skip
-

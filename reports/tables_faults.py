@@ -48,7 +48,6 @@ def failures(scenarios: Sequence[Scenario], caption: str) -> Md:
 
 def recovery(scenarios: Sequence[Scenario], caption: str) -> Md:
     """From the fault to the restart of the tasks that were lost with it."""
-
     columns = [
         name(), Column(gettext("fault"), kinds_of, "l"), told(gettext("lease TTL (s)"), "lease_ttl_s"),
         *(slashed(gettext("p50 / p95 / longest (s), {world}", world=gettext(WORLD_NAMES[world])), RECOVERY, world)
@@ -67,4 +66,3 @@ def tasks_told(scenarios: Sequence[Scenario]) -> tuple[str, str, str] | None:
     """Acknowledged, lost and committed twice over all real runs of these scenarios; None where nobody counted."""
     counts = [total(scenarios, key) for key in ("submitted", "lost", "committed_twice")]
     return None if None in counts else (integer(counts[0]), integer(counts[1]), integer(counts[2]))
-
