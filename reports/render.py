@@ -7,6 +7,7 @@ from pathlib import Path
 import pypandoc
 import typst
 
+from reports import fonts
 from reports.language import TAGS, current, gettext
 from reports.runs import ReportError
 
@@ -81,15 +82,24 @@ def to_html(pages: Pages) -> str:
 
 def to_typst(pages: Pages) -> str:
     """The source of the PDF."""
-    return _pandoc(pages, "typst-smart", ["--standalone", f"--template={TEMPLATES / 'report.typ'}"])
+    arguments = ["--standalone", f"--template={TEMPLATES / 'report.typ'}", f"--variable=lang-code:{current()}"]
+    if current() == "zh":
+        arguments.append("--variable=cjk")
+    return _pandoc(pages, "typst-smart", arguments)
 
 
 def to_pdf(typst_source: str, folder: Path, timestamp: int) -> bytes:
-    """Compile; the fonts are typst's own, the date is `timestamp` (seconds since the epoch). Raises ReportError."""
+    """Compile; the date is `timestamp` (seconds since the epoch). Raises ReportError.
+
+    The fonts are typst's own and, for Chinese, those of `reports.fonts`; the system's are not looked at.
+    """
     path = folder / "report.typ"
     path.write_text(typst_source, "utf-8")
+    own = [fonts.SANS.parent, fonts.SYMBOLS.parent] if current() == "zh" else []
     try:
-        return bytes(typst.compile(str(path), root=str(folder), ignore_system_fonts=True, timestamp=timestamp))
+        return bytes(
+            typst.compile(str(path), root=str(folder), font_paths=own, ignore_system_fonts=True, timestamp=timestamp)
+        )
     except typst.TypstError as error:
         raise ReportError(f"typst cannot typeset the report: {' '.join(str(error).split())}") from error
     finally:
