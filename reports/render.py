@@ -72,20 +72,34 @@ def to_gfm(pages: Pages) -> str:
 
 
 def to_html(pages: Pages) -> str:
-    """One file: figures and style inside, formulas as MathML."""
+    """One file: figures, style, script and, for Chinese, fonts inside; formulas as MathML."""
+    words = {
+        "contents": gettext("Contents"), "skip": gettext("To the text"), "enlarge": gettext("Enlarge"),
+        "close": gettext("Close"), "previous": gettext("Previous figure"), "next": gettext("Next figure"),
+    }  # fmt: skip
+    files = {"stylesheet": "report.css", "script": "report.js"}
+    variables = {f"word-{key}": word for key, word in words.items()} | {
+        key: str(TEMPLATES / name) for key, name in files.items()
+    }
     arguments = [
         "--standalone", "--embed-resources", "--mathml", "--toc", "--toc-depth=2", "--section-divs",
-        f"--css={TEMPLATES / 'report.css'}",
+        f"--template={TEMPLATES / 'report.html'}", *(f"--variable={key}:{value}" for key, value in variables.items()),
     ]  # fmt: skip
-    return _pandoc(pages, "html5", arguments)
+    text = _pandoc(pages, "html5", [*arguments, *_cjk()])
+    if current() != "zh":
+        return text
+    return text.replace("</head>", f"<style>\n{fonts.css(text)}\n</style>\n</head>", 1)
+
+
+def _cjk() -> list[str]:
+    """For the templates: fonts with Chinese characters are needed."""
+    return ["--variable=cjk"] if current() == "zh" else []
 
 
 def to_typst(pages: Pages) -> str:
     """The source of the PDF."""
     arguments = ["--standalone", f"--template={TEMPLATES / 'report.typ'}", f"--variable=lang-code:{current()}"]
-    if current() == "zh":
-        arguments.append("--variable=cjk")
-    return _pandoc(pages, "typst-smart", arguments)
+    return _pandoc(pages, "typst-smart", [*arguments, *_cjk()])
 
 
 def to_pdf(typst_source: str, folder: Path, timestamp: int) -> bytes:
