@@ -109,7 +109,7 @@ def to_pdf(typst_source: str, folder: Path, timestamp: int) -> bytes:
     """
     path = folder / "report.typ"
     path.write_text(typst_source, "utf-8")
-    own = [fonts.SANS.parent, fonts.SYMBOLS.parent] if current() == "zh" else []
+    own = [str(fonts.SANS.parent), str(fonts.SYMBOLS.parent)] if current() == "zh" else []
     try:
         return bytes(
             typst.compile(str(path), root=str(folder), font_paths=own, ignore_system_fonts=True, timestamp=timestamp)

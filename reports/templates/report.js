@@ -83,7 +83,7 @@ function followReader() {
   });
   let current = null;
   function mark() {
-    let found = null;
+    let found = links.values().next().value ?? null;
     for (const [section, link] of links) if (section.getBoundingClientRect().top < innerHeight / 4) found = link;
     if (found === current) return;
     current?.removeAttribute("aria-current");
@@ -142,6 +142,7 @@ function makeZoomable(figures) {
   if (figures.length > 1) {
     buttons.unshift(button(words.previous, "←", () => show(at - 1)), button(words.next, "→", () => show(at + 1)));
   }
+  buttons.at(-1).autofocus = true;
   bar.append(...buttons);
   pane.append(image);
   dialog.append(bar, pane, caption);
