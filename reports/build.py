@@ -1,102 +1,37 @@
-"""`python -m reports.build --runs ROOT --out DIR`: write report.md, report.html, report.pdf and the figures.
+"""`python -m reports.build --runs ROOT --out DIR`: write report.md, report.html, report.pdf, numbers.json and the figures.
 
-The Chinese edition is report.zh.md, report.zh.html, report.zh.pdf and figures.zh.
+The Chinese edition is report.zh.md, report.zh.html, report.zh.pdf, numbers.zh.json and figures.zh.
 """
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import jinja2
+import msgspec
 import typer
-from matplotlib.figure import Figure
 
-from reports import facts, headline, language, numbers, render, tables, tables_setting
-from reports.figures import burst, latency, polling, scaling
-from reports.figures.style import save
+from reports import facts, language, provenance, render
+from reports.composing import compose
+from reports.drawing import FIGURES, draw
 from reports.language import LANGUAGES, Language, gettext, mark
-from reports.markdown import Md, code, escape
-from reports.runs import WORLDS, ReportError, Runs, Scenario, load_runs
+from reports.runs import ReportError, Runs, load_runs
 
 TITLE = mark("Tandem: a task scheduler on etcd beside its model")
-KINDS = ("md", "html", "pdf")
-FIGURES = ("scaling", "polling", "stages", "dispatch", "queue")
-
-
-def _latencies(scenarios: list[Scenario]) -> Callable[[], Figure]:
-    values = {(one.dispatch, world): one.latencies(world, "dispatch") for one in scenarios for world in WORLDS}
-    return lambda: latency.ecdf({key: series for key, series in values.items() if len(series)})
-
-
-def draw(runs: Runs, folder: Path) -> set[str]:
-    """Write every figure that the runs have data for; returns their names."""
-    points = scaling.points(runs.scaling())
-    polled = scaling.points(runs.polling())
-    delays = runs.latency()
-    means = latency.stage_means(delays)
-    bursts = [one for one in runs.select("burst") if any(next(one.traces(world), None) is not None for world in WORLDS)]
-    traced = [one for one in delays if any(len(one.latencies(world, "dispatch")) for world in WORLDS)]
-    wanted: dict[str, tuple[bool, Callable[[], Figure]]] = {
-        "scaling": (len(points) > 0, lambda: scaling.figure(points)),
-        "polling": (len(polled) > 0, lambda: polling.figure(polled)),
-        "stages": (len(means) > 0, lambda: latency.breakdown(means)),
-        "dispatch": (bool(traced), _latencies(traced)),
-        "queue": (bool(bursts), lambda: burst.figure(bursts)),
-    }
-    drawn = {name: make() for name, (available, make) in wanted.items() if available}
-    for name, figure in drawn.items():
-        save(figure, folder / f"{name}.svg")
-    return set(drawn)
-
-
-def compose(runs: Runs, figures: set[str]) -> str:
-    """The report as pandoc Markdown."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(render.TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        finalize=escape,
-        comment_start_string="{##",  # "{#" opens a label in pandoc's Markdown
-        comment_end_string="##}",
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - not HTML: `finalize` escapes for Markdown
-    )
-    language.install(environment, escape, Md)
-    environment.tests["sampled"] = lambda one: one.get("real", "cpu_s_per_1000") is not None
-    environment.tests["unrepeated"] = lambda one: any(
-        found.n == 1 for world in WORLDS if (found := one.get(world, "throughput_per_s"))
-    )
-    names: dict[str, Any] = {
-        name: getattr(numbers, name)
-        for name in ("number", "integer", "interval", "value_of", "duration", "percent", "signed_percent", "error_of")
-    }
-    names |= {"tables": tables, "setting": tables_setting, "facts": facts, "headline": headline, "code": code}
-    names |= {name: getattr(headline, name) for name in ("repetitions", "notation", "bars")}
-    date = facts.date_of(runs)
-    return environment.get_template("report.md.j2").render(
-        **names,
-        runs=runs,
-        figures=figures,
-        warnings=facts.warnings(runs),
-        etcd=facts.etcd_of(runs),
-        commit=facts.commit_of(runs),
-        date=date.strftime("%Y-%m-%d %H:%M UTC") if date else "date unknown",
-        everything=list(runs.scenarios.values()),
-        scaling=runs.scaling(),
-        polling=runs.polling(),
-        latency=runs.latency(),
-        burst=runs.select("burst"),
-        both=[one for one in runs.scenarios.values() if one.has("real") and one.has("sim")],
-    )
+KINDS = ("md", "html", "pdf", "json")
 
 
 def file_name(kind: str, lang: Language) -> str:
-    """`report.html`, `report.zh.html`."""
-    return f"report.{kind}" if lang == "en" else f"report.{lang}.{kind}"
+    """`report.html`, `report.zh.html`; `numbers.json`, `numbers.zh.json`."""
+    stem = "numbers" if kind == "json" else "report"
+    return f"{stem}.{kind}" if lang == "en" else f"{stem}.{lang}.{kind}"
+
+
+def numbers_of(ledger: provenance.Ledger, commit: str | None) -> bytes:
+    """numbers.json: every printed number with its sources."""
+    return msgspec.json.format(msgspec.json.encode({"commit": commit, "numbers": ledger.rows()}), indent=1) + b"\n"
 
 
 def figures_name(lang: Language) -> str:
@@ -105,7 +40,7 @@ def figures_name(lang: Language) -> str:
 
 
 def build(root: Path, out: Path, title: str = TITLE, languages: Sequence[Language] = LANGUAGES) -> list[Path]:
-    """Build the editions of the report from the runs below `root`; returns the paths, three for each language.
+    """Build the editions of the report from the runs below `root`; returns the paths, four for each language.
 
     Everything is made in a temporary folder first: a failing build leaves an earlier report alone. Raises ReportError.
     """
@@ -130,10 +65,14 @@ def _edition(runs: Runs, folder: Path, title: str) -> None:
         " · ".join(part for part in parts if part),
         date.strftime("%Y-%m-%d") if date else gettext("date unknown"),
     )
-    source = compose(runs, draw(runs, folder / figures_name(lang)))
-    pages = render.Pages(source, head, folder, figures_name(lang))
+    drawn = draw(runs, folder / figures_name(lang))
+    with provenance.keeping(provenance.Ledger(lambda file: facts.commit_of_file(runs, file))) as ledger:
+        source = compose(runs, drawn)
+    pages = render.Pages(provenance.strip(source), head, folder, figures_name(lang))
+    pointed = render.Pages(ledger.spans(source), head, folder, figures_name(lang))
+    (folder / file_name("json", lang)).write_bytes(numbers_of(ledger, commit))
     (folder / file_name("md", lang)).write_text(render.to_gfm(pages), "utf-8")
-    (folder / file_name("html", lang)).write_text(render.to_html(pages), "utf-8")
+    (folder / file_name("html", lang)).write_text(render.to_html(pointed), "utf-8")
     pdf = render.to_pdf(render.to_typst(pages), folder, facts.build_timestamp(runs))
     (folder / file_name("pdf", lang)).write_bytes(pdf)
 
