@@ -16,7 +16,7 @@ from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from reports.language import LANGUAGES, Language, catalogue_path
+from reports.language import LANGUAGES, Language, catalogue_path, first_form
 
 SOURCE = Path(__file__).parent
 CLAIMS = SOURCE.parent / "experiments" / "claims.toml"
@@ -87,8 +87,8 @@ def kind_of(message: Message) -> str:
 def faults(language: Language) -> list[str]:
     """What keeps a catalogue from being complete, each in a sentence."""
     known, found = current(language), []
-    needed = {(one.context, _key(one.id)): one for one in wanted() if one.id}
-    have = {(one.context, _key(one.id)): one for one in known if one.id}
+    needed = {(one.context, first_form(one.id)): one for one in wanted() if one.id}
+    have = {(one.context, first_form(one.id)): one for one in known if one.id}
     found += [f"no translation of {key!r}" for (_, key) in needed if not _text_of(have.get((_, key)))]
     found += [f"no longer used: {key!r}" for (_, key) in have if (_, key) not in needed]
     for place, one in needed.items():
@@ -103,14 +103,8 @@ def faults(language: Language) -> list[str]:
     return found
 
 
-def _key(identifier: Any) -> str:
-    return str(identifier if isinstance(identifier, str) else identifier[0])
-
-
 def _text_of(message: Message | None) -> str:
-    if message is None:
-        return ""
-    return message.string if isinstance(message.string, str) else str(message.string[0])
+    return first_form(message.string) if message else ""
 
 
 def update(language: Language) -> None:

@@ -45,10 +45,15 @@ def _texts(language: Language) -> dict[str, str]:
         messages = list(read_po(file, locale=language))
     found = {}
     for one in messages:
-        key, text = (part if isinstance(part, str) else part[0] for part in (one.id, one.string))
+        key, text = first_form(one.id), first_form(one.string)
         if key and text and not one.fuzzy:
             found[f"{one.context}{_CONTEXT_END}{key}" if one.context else key] = text
     return found
+
+
+def first_form(message: Any) -> str:
+    """The message, or the first of its plural forms; Chinese has one only."""
+    return str(message if isinstance(message, str) else (message or [""])[0])
 
 
 @contextmanager

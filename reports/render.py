@@ -7,6 +7,7 @@ from pathlib import Path
 import pypandoc
 import typst
 
+from reports import fonts
 from reports.language import TAGS, current, gettext
 from reports.runs import ReportError
 
@@ -71,25 +72,48 @@ def to_gfm(pages: Pages) -> str:
 
 
 def to_html(pages: Pages) -> str:
-    """One file: figures and style inside, formulas as MathML."""
+    """One file: figures, style, script and, for Chinese, fonts inside; formulas as MathML."""
+    words = {
+        "contents": gettext("Contents"), "skip": gettext("To the text"), "enlarge": gettext("Enlarge"),
+        "close": gettext("Close"), "previous": gettext("Previous figure"), "next": gettext("Next figure"),
+    }  # fmt: skip
+    files = {"stylesheet": "report.css", "script": "report.js"}
+    variables = {f"word-{key}": word for key, word in words.items()} | {
+        key: str(TEMPLATES / name) for key, name in files.items()
+    }
     arguments = [
         "--standalone", "--embed-resources", "--mathml", "--toc", "--toc-depth=2", "--section-divs",
-        f"--css={TEMPLATES / 'report.css'}",
+        f"--template={TEMPLATES / 'report.html'}", *(f"--variable={key}:{value}" for key, value in variables.items()),
     ]  # fmt: skip
-    return _pandoc(pages, "html5", arguments)
+    text = _pandoc(pages, "html5", [*arguments, *_cjk()])
+    if current() != "zh":
+        return text
+    return text.replace("</head>", f"<style>\n{fonts.css(text)}\n</style>\n</head>", 1)
+
+
+def _cjk() -> list[str]:
+    """For the templates: fonts with Chinese characters are needed."""
+    return ["--variable=cjk"] if current() == "zh" else []
 
 
 def to_typst(pages: Pages) -> str:
     """The source of the PDF."""
-    return _pandoc(pages, "typst-smart", ["--standalone", f"--template={TEMPLATES / 'report.typ'}"])
+    arguments = ["--standalone", f"--template={TEMPLATES / 'report.typ'}", f"--variable=lang-code:{current()}"]
+    return _pandoc(pages, "typst-smart", [*arguments, *_cjk()])
 
 
 def to_pdf(typst_source: str, folder: Path, timestamp: int) -> bytes:
-    """Compile; the fonts are typst's own, the date is `timestamp` (seconds since the epoch). Raises ReportError."""
+    """Compile; the date is `timestamp` (seconds since the epoch). Raises ReportError.
+
+    The fonts are typst's own and, for Chinese, those of `reports.fonts`; the system's are not looked at.
+    """
     path = folder / "report.typ"
     path.write_text(typst_source, "utf-8")
+    own = [str(fonts.SANS.parent), str(fonts.SYMBOLS.parent)] if current() == "zh" else []
     try:
-        return bytes(typst.compile(str(path), root=str(folder), ignore_system_fonts=True, timestamp=timestamp))
+        return bytes(
+            typst.compile(str(path), root=str(folder), font_paths=own, ignore_system_fonts=True, timestamp=timestamp)
+        )
     except typst.TypstError as error:
         raise ReportError(f"typst cannot typeset the report: {' '.join(str(error).split())}") from error
     finally:

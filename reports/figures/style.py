@@ -12,6 +12,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from reports import fonts, language
 from reports.language import gettext
 from reports.runs import WORLD_NAMES, World
 
@@ -74,11 +75,15 @@ def mode_name(mode: str) -> str:
 
 
 def styled(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a figure function under the common settings, whatever the caller's are."""
+    """Run a figure function under the common settings, whatever the caller's are, with the language's fonts."""
 
     @wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
-        with mpl.rc_context(RC):
+        settings = dict(RC)
+        if language.current() == "zh":
+            fonts.add_to_matplotlib()
+            settings["font.family"] = [*settings["font.family"], fonts.SANS_NAME]
+        with mpl.rc_context(settings):
             return function(*args, **kwargs)
 
     return inner
