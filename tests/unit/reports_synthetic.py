@@ -66,7 +66,8 @@ WHOLE = (
         settings="[settings.scheduler]\nmax_batch = 1\n[settings.worker]\nmax_batch = 1\n"),
     Toy("members-1", count=50, service_s=0.05, rate_per_s=30.0, claims=("OPT-5",)),
     Toy("members-3", count=50, service_s=0.05, rate_per_s=30.0, claims=("OPT-5",), members=3),
-    Toy("disk-slow", count=200, service_s=0.05, rate_per_s=40.0, claims=("OPT-5",), model="[model]\netcd_fsync_s = 0.01\n"),
+    Toy("disk-slow", count=200, service_s=0.05, rate_per_s=40.0, claims=("OPT-5",),
+        model="[model]\netcd_fsync_s = 0.01\n"),
     Toy("tuning-pull-100", count=200, service_s=0.05, rate_per_s=40.0, dispatch="poll", pull_s=0.1, claims=("OPT-4",)),
     Toy("fleet-100", 100, count=200, rate_per_s=800.0, claims=("CON-1",), model="[model]\ncores = 208\n"),
 )  # fmt: skip
@@ -237,7 +238,8 @@ _TIMES = {"p50_s": 0.00312, "p99_s": 0.0089, "rate_per_s": 312.0, "n": 300}
 BENCHMARKS = {
     "benchmarks": [
         {"name": "test_one_operation", "extra_info": _TIMES | {
-            "claims": ["QUE-1"], "enqueue_p50_s": 0.0016, "enqueue_p99_s": 0.004, "put_p50_s": 0.0015, "put_p99_s": 0.003}},
+            "claims": ["QUE-1"], "enqueue_p50_s": 0.0016, "enqueue_p99_s": 0.004, "put_p50_s": 0.0015,
+            "put_p99_s": 0.003}},
         {"name": "test_100_waiting_tasks_taken_by_10_slots", "extra_info": _TIMES | {
             "claims": ["QUE-3"], "executed_twice": 0, "never_executed": 0}},
         {"name": "test_codec[encode]", "extra_info": _TIMES | {"claims": ["SER-1"], "bytes": 141}},
