@@ -1,5 +1,6 @@
-"""`python -m reports.build --runs ROOT --out DIR`: write report.md, report.html, report.pdf, numbers.json and the figures.
+"""`python -m reports.build --runs ROOT --out DIR`: write the report, its figures and numbers.json.
 
+The English edition is report.md, report.html, report.pdf and figures.
 The Chinese edition is report.zh.md, report.zh.html, report.zh.pdf, numbers.zh.json and figures.zh.
 """
 

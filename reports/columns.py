@@ -120,6 +120,16 @@ def slashed(header: str, keys: Sequence[str], world: World, scale: float = 1.0) 
     return Column(header, show)
 
 
+def pair(header: str, pick: Pick, scale: float = 1.0) -> Column:
+    """Real / model in one cell, without intervals."""
+
+    def show(one: Scenario) -> str:
+        cells = [value_of(pick(one, world), scale) for world in WORLDS]
+        return MISSING if set(cells) == {MISSING} else " / ".join(cells)
+
+    return Column(gettext("{what}, real / model", what=header), show)
+
+
 def share(header: str, pick: Pick, world: World) -> Column:
     """A share of 1, in per cent."""
 

@@ -54,6 +54,7 @@ def environment() -> jinja2.Environment:
     found.tests["unrepeated"] = lambda one: any(
         estimate.n == 1 for world in WORLDS if (estimate := one.get(world, "throughput_per_s"))
     )
+    found.tests["sampled"] = lambda one: one.get("real", "cpu_s_per_1000") is not None
     found.globals |= MODULES
     for name in ("number", "integer", "plain", "interval", "value_of", "duration", "percent", "signed_percent"):
         found.globals[name] = getattr(numbers, name)

@@ -133,7 +133,7 @@ def _over_time(runs: Runs) -> Figure | None:
 
 
 def _cpu(runs: Runs) -> Figure | None:
-    parts = resources.cpu_parts(selection.bottlenecks(runs))
+    parts = resources.cpu_parts(selection.typical(runs))
     return resources.cpu(parts) if len(parts) else None
 
 

@@ -90,7 +90,7 @@ def changes_of(one: Scenario) -> str:
 
 
 def shown(found: Effect | None) -> str:
-    """`−12.3 % [−15.0, −9.1]`."""
+    """`+12.3 % [9.1, 15.0]`."""
     if found is None or found.estimate.value is None:
         return MISSING
     text = signed_percent(found.estimate.value)

@@ -4,7 +4,7 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from reports.language import gettext
+from reports.language import gettext, ngettext
 from reports.numbers import digits
 from reports.provenance import Source, sourced, strip
 from reports.runs import ReportError, Runs
@@ -127,7 +127,11 @@ def disturbance(runs: Runs) -> str | None:
         text = gettext("All {count} real runs were disturbed{where}: {why}", count=len(hit), where=where, why=why)
     elif len(hit) == 1:
         total = len(facts)
-        text = gettext("1 of {total} real runs was disturbed{where}: {why}", total=total, where=where, why=why)
+        text = ngettext(
+            "1 of {total} real run was disturbed{where}: {why}",
+            "1 of {total} real runs was disturbed{where}: {why}",
+            total, total=total, where=where, why=why,
+        )  # fmt: skip
     else:
         text = gettext(
             "{count} of {total} real runs were disturbed{where}: {why}",

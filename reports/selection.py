@@ -96,13 +96,22 @@ def measured(runs: Runs) -> list[Scenario]:
 
 
 def telling(runs: Runs) -> list[Scenario]:
-    """Those whose etcd told what it did."""
-    return [one for one in runs.everything() if one.get("real", "etcd.proposals_per_task") is not None]
+    """Typical ones whose etcd told what it did."""
+    return [one for one in typical(runs) if one.get("real", "etcd.proposals_per_task") is not None]
 
 
-def bottlenecks(runs: Runs) -> list[Scenario]:
-    """One of each kind that ran for real, for the question what binds."""
-    groups = (scaling(runs), knee(runs), latency(runs), sustained(runs), burst(runs), members(runs))
+def typical(runs: Runs) -> list[Scenario]:
+    """One or two of each kind that ran for real: what is told of resources is told of these."""
+    filling = {mode: [one for one in scaling(runs) if one.dispatch == mode] for mode in ("watch", "poll")}
+    groups = (
+        *(sorted(found, key=lambda one: one.workers)[-1:] for found in filling.values()),
+        knee(runs)[-1:],
+        latency(runs),
+        sustained(runs)[:1],
+        burst(runs),
+        [one for one in members(runs) if one.members > 1 and not one.faults][:1],
+        _usual(bearing(runs, "RES-2")),
+    )
     found = {one.name: one for group in groups for one in group if one.has("real")}
     return list(found.values())
 

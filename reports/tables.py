@@ -15,6 +15,7 @@ from reports.columns import (
     model_error,
     name,
     only,
+    pair,
     repetitions,
     rows_of,
     share,
@@ -43,6 +44,7 @@ from reports.provenance import sourced
 from reports.runs import STAGES, WORLD_NAMES, WORLDS, Scenario
 
 MS = 1000.0
+TICKERS = {"rate": mark("rate"), "delay": mark("delay")}
 PERCENTILES = ("p50", "p95", "p99")
 DISPATCH = tuple(f"latency_s.dispatch.{statistic}" for statistic in PERCENTILES)
 
@@ -68,7 +70,8 @@ def scaling(scenarios: Sequence[Scenario], caption: str) -> Md:
     columns = [
         name(), size(), bound(gettext("slot bound"), "slot_bound_per_s"),
         bound(gettext("tick bound"), "tick_bound_per_s"), *both(gettext("tasks/s"), throughput_of), repetitions(),
-        Column(gettext("real / bound"), used), model_error(throughput_of), bare("real", gettext("steady, real"), STEADY),
+        Column(gettext("real / bound"), used), model_error(throughput_of),
+        bare("real", gettext("steady, real"), STEADY),
     ]  # fmt: skip
     ordered = sorted(scenarios, key=lambda one: (one.dispatch != "watch", one.workers))
     return rows_of("scaling", caption, ordered, columns)
@@ -92,7 +95,7 @@ def polling(scenarios: Sequence[Scenario], caption: str) -> Md:
         return Column(header, lambda one: shown(one) if one.ticker == "rate" else MISSING)
 
     columns = [
-        name(), Column(gettext("ticks"), lambda one: gettext("rate") if one.ticker == "rate" else gettext("delay"), "l"),
+        name(), Column(gettext("ticks"), lambda one: gettext(TICKERS[one.ticker]), "l"),
         told(gettext("task (s)"), "service_s"), at_fixed_rate("cycle_s", gettext("cycle (s)")),
         bound(gettext("slot bound"), "slot_bound_per_s"), at_fixed_rate("tick_bound_per_s", gettext("tick bound")),
         *both(gettext("tasks/s"), steady_of), repetitions(), model_error(steady_of),
@@ -105,9 +108,8 @@ def polling(scenarios: Sequence[Scenario], caption: str) -> Md:
 def schedulers(scenarios: Sequence[Scenario], caption: str) -> Md:
     """What another scheduler buys, and what it costs."""
     columns = [
-        name(), told(gettext("schedulers"), "schedulers"), told(gettext("workers"), "workers"),
-        *both(gettext("tasks/s"), throughput_of), repetitions(),
-        *both(gettext("submit to start p99 (ms)"), figure(DISPATCH[2]), MS),
+        name(), told(gettext("schedulers"), "schedulers"), *both(gettext("tasks/s"), throughput_of), repetitions(),
+        pair(gettext("submit to start p99 (ms)"), figure(DISPATCH[2]), MS),
         bare("real", gettext("scheduler CPU s per 1,000 tasks"), "cpu_s_per_1000_of.scheduler"),
         count(gettext("run twice"), "executed_twice"), count(gettext("committed twice"), "committed_twice"),
         count(gettext("lost"), "lost"),
@@ -141,9 +143,8 @@ def burst(scenarios: Sequence[Scenario], caption: str) -> Md:
     columns = [
         name(), size(), told(gettext("task (s)"), "service_s"), repetitions(),
         Column(gettext("bound (s)"), least), *both(gettext("drain (s)"), figure("makespan_s")),
-        model_error(figure("makespan_s")), *both(gettext("tasks/s"), throughput_of),
-        bare("real", gettext("longest queue"), "queue_depth_max"),
-        count(gettext("completed"), "completed"), count(gettext("lost"), "lost"),
+        model_error(figure("makespan_s")), bare("real", gettext("tasks/s, real"), "throughput_per_s"),
+        bare("real", gettext("longest queue"), "queue_depth_max"), count(gettext("lost"), "lost"),
         count(gettext("run twice"), "executed_twice"),
     ]  # fmt: skip
     return rows_of("burst", caption, scenarios, columns)
@@ -152,11 +153,10 @@ def burst(scenarios: Sequence[Scenario], caption: str) -> Md:
 def sustained(scenarios: Sequence[Scenario], caption: str) -> Md:
     """A steady load against the slots it needs."""
     columns = [
-        name(), dispatch(), size(), told(gettext("tasks/s offered"), "rate_per_s"),
+        name(), size(), told(gettext("tasks/s offered"), "rate_per_s"),
         Column(gettext("utilisation"), lambda one: percent(one.told("utilisation"))),
-        *both(gettext("tasks/s"), throughput_of), repetitions(),
-        *both(gettext("longest queue"), figure("queue_depth_max")),
-        *both(gettext("submit to start p99 (s)"), figure(DISPATCH[2])), count(gettext("lost"), "lost"),
+        pair(gettext("tasks/s"), throughput_of), pair(gettext("longest queue"), figure("queue_depth_max")),
+        pair(gettext("submit to start p99 (s)"), figure(DISPATCH[2])), repetitions(), count(gettext("lost"), "lost"),
     ]  # fmt: skip
     return rows_of("sustained", caption, scenarios, columns)
 
@@ -164,11 +164,11 @@ def sustained(scenarios: Sequence[Scenario], caption: str) -> Md:
 def tuning(scenarios: Sequence[Scenario], caption: str) -> Md:
     """The intervals, slots and lease times of the sweep, and what they do to waiting and to cost."""
     columns = [
-        name(), dispatch(), told(gettext("scheduler poll (s)"), "poll_interval_s"),
+        name(), told(gettext("scheduler poll (s)"), "poll_interval_s"),
         told(gettext("worker pull (s)"), "pull_interval_s"), size(), told(gettext("lease TTL (s)"), "lease_ttl_s"),
         *(slashed(f"{gettext('submit to start p50 / p99 (ms)')}, {gettext(WORLD_NAMES[world])}",
                   (DISPATCH[0], DISPATCH[2]), world, MS) for world in WORLDS),
-        *both(gettext("CPU s per 1,000 tasks"), figure("cpu_s_per_1000")), repetitions(),
+        pair(gettext("CPU s per 1,000 tasks"), figure("cpu_s_per_1000")), repetitions(),
     ]  # fmt: skip
     return rows_of("tuning", caption, scenarios, columns)
 
@@ -208,8 +208,8 @@ def members(scenarios: Sequence[Scenario], caption: str) -> Md:
     """One member of etcd against three under the same load."""
     columns = [
         name(), told(gettext("members"), "members"), *both(gettext("tasks/s"), throughput_of), repetitions(),
-        *both(gettext("enqueue p50 (ms)"), figure("latency_s.enqueue.p50"), MS),
-        *both(gettext("submit to start p99 (ms)"), figure(DISPATCH[2]), MS),
+        pair(gettext("enqueue p50 (ms)"), figure("latency_s.enqueue.p50"), MS),
+        pair(gettext("submit to start p99 (ms)"), figure(DISPATCH[2]), MS),
         bare("real", gettext("CPU s per 1,000 tasks"), "cpu_s_per_1000"),
         bare("real", gettext("fsync mean (ms)"), "etcd.fsync_mean_s", MS), count(gettext("lost"), "lost"),
     ]  # fmt: skip

@@ -157,7 +157,11 @@ def of_kind(scenarios: Sequence[Scenario], key: str) -> str:
     found = sorted(value for one in scenarios if (each := one.get("real", key)) and (value := each.value) is not None)
     if not found:
         return MISSING
-    return number(found[0]) if found[0] == found[-1] else f"{number(found[0])}–{number(found[-1])}"
+    return (
+        number(found[0])
+        if found[0] == found[-1]
+        else gettext("{least} to {most}", least=number(found[0]), most=number(found[-1]))
+    )
 
 
 def at(one: Scenario, key: str) -> str:

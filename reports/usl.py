@@ -4,14 +4,13 @@ rate(N) = unit N / (1 + sigma (N - 1) + kappa N (N - 1)): sigma is what is done 
 must agree on with all. Behind N* = sqrt((1 - sigma) / kappa) more workers make it slower.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeWarning, curve_fit
+from scipy.optimize import nnls
 
 from reports.provenance import Known, sources_of
 from reports.runs import Scenario, World
@@ -49,14 +48,13 @@ def law(n: Floats, unit: float, sigma: float, kappa: float) -> Floats:
 
 
 def _parameters(n: Floats, rate: Floats) -> tuple[float, float, float] | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", OptimizeWarning)  # a bound is reached: its variance is not wanted
-            found, _ = curve_fit(law, n, rate, p0=[rate[0] / n[0], 0.05, 1e-3], bounds=(0.0, [np.inf, 1.0, 1.0]))
-    except RuntimeError:  # no convergence
+    """The law is linear in N / rate: least squares without negative parts, weighted as if the rates had the errors."""
+    if not (rate > 0).all():
         return None
-    unit, sigma, kappa = (float(value) for value in found)
-    return unit, sigma, kappa
+    weight = rate**2 / n
+    columns = np.column_stack([np.ones_like(n), n - 1, n * (n - 1)])
+    (first, serial, crosstalk), _ = nnls(columns * weight[:, None], n / rate * weight)
+    return (1 / first, serial / first, crosstalk / first) if first > 0 else None
 
 
 def fit(points: Mapping[int, Sequence[float]]) -> Fit | None:

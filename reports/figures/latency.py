@@ -12,6 +12,7 @@ from reports.figures.style import (
     COLOUR,
     HATCHES,
     LINE,
+    MODES,
     PARTS,
     label,
     look,
@@ -94,10 +95,11 @@ def ecdf(latencies: Mapping[tuple[str, World], pd.Series]) -> Figure:
             if values is None or not len(values):
                 continue
             times, shares = curve(values)
+            name = gettext("{world} (n = {count} tasks)", world=label(world), count=f"{len(values):,}")
             end = max(end, float(values.quantile(SHOWN_SHARE)) * 1000)
             axes.step(
                 np.concatenate([[0.0], times * 1000]), np.concatenate([[0.0], shares]), where="post",
-                label=gettext("{world} (n = {count} tasks)", world=label(world), count=f"{len(values):,}"), **look(world),
+                label=name, **look(world),
             )  # fmt: skip
         axes.set(xlabel=gettext("submit to start (ms)"), ylim=(0, 1.02), xlim=(0, end * 1.04 or 1.0))
         axes.set_title(mode_name(mode), loc="left")
@@ -122,7 +124,7 @@ def spectrum(latencies: Mapping[tuple[str, World], pd.Series]) -> Figure:
             times = np.quantile(values.to_numpy(dtype=float), shares, method="inverted_cdf")
             axes.plot(
                 1 / (1 - shares), np.maximum(times * 1000, LEAST_MS), color=COLOUR[world], linestyle=LINE[mode],
-                label=f"{gettext(mode)}, {label(world)}",
+                label=f"{gettext(MODES[mode])}, {label(world)}",
             )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import BOUND, COLOUR, LINE, MARKER, label, new_figure, styled
+from reports.figures.style import BOUND, COLOUR, LINE, MARKER, MODES, label, new_figure, styled
 from reports.language import gettext
 from reports.runs import WORLDS, Scenario, World
 
@@ -52,7 +52,7 @@ def _series(axes: Axes, rows: pd.DataFrame, world: World, dispatch: str, column:
         markerfacecolor=COLOUR[world] if dispatch == "watch" else "white",
         capsize=2.5,
         elinewidth=1,
-        label=f"{gettext(dispatch)}, {label(world)}",
+        label=f"{gettext(MODES[dispatch])}, {label(world)}",
     )
 
 

@@ -13,12 +13,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports import fonts, language
-from reports.language import gettext
+from reports.language import gettext, mark
 from reports.runs import WORLD_NAMES, World
 
 COLOUR: dict[World, str] = {"real": "#0072B2", "sim": "#D55E00"}  # blue and vermillion of Okabe and Ito
 MARKER: dict[World, str] = {"real": "o", "sim": "^"}
 LABEL = WORLD_NAMES
+MODES = {"watch": mark("watch"), "poll": mark("poll")}
 LINE: dict[str, str] = {"watch": "-", "poll": "--"}
 LINE_OF_WORLD: dict[World, str] = {"real": "-", "sim": "--"}
 """Where both lines of a panel are of one dispatch mode."""

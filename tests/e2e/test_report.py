@@ -1,5 +1,6 @@
 """The report, built by its command from saved runs: complete, reproducible, and clear when it cannot be built."""
 
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,10 @@ from reports.markdown import table
 from reports.runs import ReportError
 from tests.unit.reports_synthetic import Toy, write_runs
 
-FILES = tuple(f"report.{end}" for end in ("md", "html", "pdf", "zh.md", "zh.html", "zh.pdf"))
+KINDS = ("report.{}md", "report.{}html", "report.{}pdf", "numbers.{}json")
+FILES = tuple(kind.format(lang) for lang in ("", "zh.") for kind in KINDS)
+FIGURES = 11
+"""Those for which the invented runs have data."""
 
 
 def pages(source: str, folder: Path) -> render.Pages:
@@ -63,7 +67,7 @@ def test_every_link_in_the_markdown_leads_somewhere(built: Path, name: str) -> N
     images = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     assert targets
     assert set(targets) <= anchors
-    assert len(images) == 5
+    assert len(images) == FIGURES
     assert all((built / image).is_file() for image in images)
     assert "@" not in text
 
@@ -75,7 +79,7 @@ def test_the_html_is_one_file_with_formulas_and_without_foreign_addresses(built:
     assert not re.search(r'(?:src|href)="(?!data:|#)', text)
     ids = set(re.findall(r'id="([^"]+)"', text))
     assert set(re.findall(r'href="#([^"]+)"', text)) <= ids
-    assert text.count("<figure") >= 5
+    assert text.count("<figure") >= FIGURES
 
 
 def test_no_number_is_longer_than_a_reader_wants(built: Path) -> None:
@@ -88,6 +92,18 @@ def test_data_cannot_break_out_of_the_text(built: Path) -> None:
     assert '"linear” | &lt;b&gt;' in (built / "report.html").read_text("utf-8").replace("“", '"')
 
 
+def test_every_printed_number_is_listed_with_the_key_it_was_read_from(runs: Path, built: Path) -> None:
+    listed = json.loads((built / "numbers.json").read_text("utf-8"))
+    text = (built / "report.md").read_text("utf-8").replace("\\", "")
+    assert listed["commit"] == "0123456789ab"
+    assert len(listed["numbers"]) > 300
+    for row in listed["numbers"]:
+        assert row["text"].replace("\\", "") in text, row
+        for source in row["sources"]:
+            assert list(runs.glob(source["file"])), source
+            assert source["commit"] == "0123456789abcdef0123" or "*" in source["file"], source
+
+
 def test_the_pdf_has_pages(built: Path) -> None:
     data = (built / "report.pdf").read_bytes()
     assert data.startswith(b"%PDF-")
@@ -98,16 +114,21 @@ def test_what_was_not_run_is_said_and_a_server_that_loses_writes_is_shouted(tmp_
     root = tmp_path / "runs"
     root.mkdir()
     write_runs(root, (Toy("scaling-3", count=30),), repetitions=1, durable=False)
-    for name in ("claims.json", "calibration.json"):
+    for name in ("claims.json", "calibration.json", "benchmarks.json"):
         (root / name).unlink()
     (root / "scaling-3" / "sim" / "0" / "trace.parquet").unlink()
     builder.build(root, tmp_path / "out", languages=("en",))
     text = (tmp_path / "out" / "report.md").read_text("utf-8")
-    assert text.count("Not run:") == 4
-    assert "Not judged" in text
-    head = text[: text.index("# 2 Claims")]
+    sentences = re.findall(r"^Not (?:run|recorded|compared): .+\.$", text, re.MULTILINE)
+    assert len(sentences) == 14, sentences
+    assert "claims of the source report were not judged" in text
+    head = text[: text.index("# 1 Test environment")]
     assert "> **The etcd server (3.4.23) is not durable" in head
-    assert sorted(path.name for path in (tmp_path / "out" / "figures").iterdir()) == ["scaling.svg"]
+    assert sorted(path.name for path in (tmp_path / "out" / "figures").iterdir()) == [
+        "cpu.svg",
+        "over_time.svg",
+        "scaling.svg",
+    ]
 
 
 def test_a_new_report_replaces_the_old_one_and_nothing_else(runs: Path, tmp_path: Path) -> None:
