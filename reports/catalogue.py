@@ -19,7 +19,7 @@ from babel.messages.pofile import read_po, write_po
 from reports.language import LANGUAGES, Language, catalogue_path, first_form
 
 SOURCE = Path(__file__).parent
-CLAIMS = SOURCE.parent / "experiments" / "claims.toml"
+CLAIMS = next((SOURCE.parent / "experiments").rglob("claims.toml"))
 """Not code: the statements of the claims, which `claims.json` carries into the report."""
 KEYWORDS: dict[str, Any] = {
     "gettext": None,
@@ -58,7 +58,7 @@ def wanted() -> Catalog:
     ):
         found.add(message, None, [(f"reports/{file}", 0)], auto_comments=comments, context=context)
     for text in claim_texts():
-        found.add(text, None, [("experiments/claims.toml", 0)])
+        found.add(text, None, [(CLAIMS.relative_to(SOURCE.parent).as_posix(), 0)])
     return found
 
 

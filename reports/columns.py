@@ -20,7 +20,7 @@ from reports.numbers import (
     value_of,
 )
 from reports.provenance import sourced
-from reports.runs import WORLD_NAMES, WORLDS, Scenario, World
+from reports.runs import WORLDS, Scenario, World, in_world
 
 STEADY = "steady_throughput_per_s"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -97,7 +97,7 @@ def both(what: str, pick: Pick, scale: float = 1.0) -> list[Column]:
     def show(world: World) -> Callable[[Scenario], str]:
         return lambda one: interval(pick(one, world), scale)
 
-    return [Column(f"{what}, {gettext(WORLD_NAMES[world])}", show(world)) for world in WORLDS]
+    return [Column(in_world(what, world), show(world)) for world in WORLDS]
 
 
 def only(world: World, header: str, key: str, scale: float = 1.0) -> Column:

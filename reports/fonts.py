@@ -39,7 +39,7 @@ def woff2(font: Path, text: Iterable[str]) -> bytes:
     options = subset.Options(flavor="woff2", hinting=False, desubroutinize=True, notdef_outline=True)
     options.layout_features = ["kern", "locl", "mark", "ccmp"]
     options.drop_tables += ["FFTM"]  # when the font was made; the subsetter only warns of it
-    with TTFont(font, lazy=True, recalcTimestamp=False) as opened:
+    with TTFont(font, lazy=True, recalcTimestamp=False, recalcBBoxes=False) as opened:
         cutter = subset.Subsetter(options)
         cutter.populate(unicodes=sorted(set(map(ord, text))))
         cutter.subset(opened)

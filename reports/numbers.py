@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from reports.estimate import MIN_FOR_INTERVAL, Estimate
+from reports.language import gettext
 from reports.provenance import sourced
 
 MISSING = "—"
@@ -113,7 +114,11 @@ def percent(fraction: float | None) -> str:
     """A share: 98.7 %."""
     if fraction is None or math.isnan(fraction):
         return MISSING
-    return sourced(f"{fixed(fraction * 100, 1)}{NBSP}%", fraction)
+    return sourced(_per_cent(fixed(fraction * 100, 1)), fraction)
+
+
+def _per_cent(text: str) -> str:
+    return gettext("{value}\N{NO-BREAK SPACE}%", value=text)
 
 
 def signed_percent(fraction: float | None) -> str:
@@ -121,7 +126,7 @@ def signed_percent(fraction: float | None) -> str:
     if fraction is None or math.isnan(fraction):
         return MISSING
     text = fixed(fraction * 100, 1)
-    return sourced(f"{text}{NBSP}%" if fraction < 0 and text != "0.0" else f"+{text}{NBSP}%", fraction)
+    return sourced(_per_cent(text if fraction < 0 and text != "0.0" else f"+{text}"), fraction)
 
 
 def error_of(real: Estimate | None, sim: Estimate | None) -> float | None:

@@ -18,7 +18,7 @@ import msgspec
 import pandas as pd
 
 from reports.estimate import Estimate
-from reports.language import mark
+from reports.language import gettext, mark
 from reports.provenance import Known, Source
 from reports.stated import Stated
 
@@ -34,6 +34,11 @@ MOMENTS = (
 )  # fmt: skip
 SAMPLES = ("time_s", "component", "cpu_s", "rss_bytes")
 DERIVED = {"dispatch": ("submitted", "started"), "total": ("intended", "observed")}
+
+
+def in_world(what: str, world: World) -> str:
+    """`tasks/s, real`: a figure's name with that of the world."""
+    return gettext("{what}, {world}", what=what, world=gettext(WORLD_NAMES[world]))
 
 
 class ReportError(ValueError):

@@ -41,7 +41,7 @@ from reports.numbers import (
     value_of,
 )
 from reports.provenance import sourced
-from reports.runs import STAGES, WORLD_NAMES, WORLDS, Scenario
+from reports.runs import STAGES, WORLD_NAMES, WORLDS, Scenario, in_world
 
 MS = 1000.0
 TICKERS = {"rate": mark("rate"), "delay": mark("delay")}
@@ -128,7 +128,7 @@ def percentiles(scenario: Scenario, label: str, caption: str) -> Md:
         ]
         if any(cell != MISSING for cell in cells):
             rows.append([escape(stage) if stage in STAGES else Md(f"*{escape(stage)}*"), *cells])
-    header = [gettext("stage"), *(f"{gettext(statistic)}, {gettext(WORLD_NAMES[world])}"
+    header = [gettext("stage"), *(in_world(gettext(statistic), world)
                                   for statistic in (mark("mean"), *PERCENTILES) for world in WORLDS)]  # fmt: skip
     return table(label, caption, header, rows, "lrrrrrrrr", small=True)
 
@@ -166,7 +166,7 @@ def tuning(scenarios: Sequence[Scenario], caption: str) -> Md:
     columns = [
         name(), told(gettext("scheduler poll (s)"), "poll_interval_s"),
         told(gettext("worker pull (s)"), "pull_interval_s"), size(), told(gettext("lease TTL (s)"), "lease_ttl_s"),
-        *(slashed(f"{gettext('submit to start p50 / p99 (ms)')}, {gettext(WORLD_NAMES[world])}",
+        *(slashed(in_world(gettext("submit to start p50 / p99 (ms)"), world),
                   (DISPATCH[0], DISPATCH[2]), world, MS) for world in WORLDS),
         pair(gettext("CPU s per 1,000 tasks"), figure("cpu_s_per_1000")), repetitions(),
     ]  # fmt: skip

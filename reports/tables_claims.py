@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from reports import phrases
 from reports.estimate import Estimate
 from reports.language import gettext, mark
 from reports.markdown import Md, code, escape, table
@@ -47,6 +48,7 @@ def split_verdict(text: Any) -> tuple[str, str]:
 def verdict(text: Any) -> Md:
     """A verdict in bold with a class for its colour, then its condition; the words carry the meaning."""
     word, condition = split_verdict(text)
+    condition = phrases.told(condition)
     kind = next((kind for start, kind in VERDICT_CLASSES if word.lower().startswith(start)), "open")
     return Md(f"[**{escape(gettext(word))}**]{{.verdict-{kind}}}" + (f" {escape(condition)}" if condition else ""))
 
@@ -63,7 +65,7 @@ def claim_value(value: Any) -> Md:
     if value == "":
         return Md(MISSING)
     if isinstance(value, str):
-        value = _GLUED.sub(NBSP, value)
+        value = _GLUED.sub(NBSP, phrases.told(value))
     return escape(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)
 
 
@@ -83,7 +85,7 @@ def claims(rows: Sequence[dict[str, Any]], caption: str) -> Md:
         stated = _stated(claim)
         judged = str(verdict(claim.get("verdict")))
         if claim.get("condition"):
-            condition = _GLUED.sub(NBSP, gettext(str(claim["condition"])))
+            condition = _GLUED.sub(NBSP, phrases.told(str(claim["condition"])))
             judged += f" {sourced(escape(condition), _source(claim, 'condition'))}"
         cells.append(
             [stated, *(_told(claim, key) for key in ("measured", "predicted")), Md(judged),

@@ -22,7 +22,7 @@ from reports.figures.style import (
 )
 from reports.language import gettext
 from reports.numbers import digits
-from reports.runs import STAGES, WORLDS, Scenario, World
+from reports.runs import STAGES, WORLDS, Scenario, World, in_world
 
 OVERHEAD_STAGES = tuple(stage for stage in STAGES if stage != "execution")
 
@@ -124,7 +124,7 @@ def spectrum(latencies: Mapping[tuple[str, World], pd.Series]) -> Figure:
             times = np.quantile(values.to_numpy(dtype=float), shares, method="inverted_cdf")
             axes.plot(
                 1 / (1 - shares), np.maximum(times * 1000, LEAST_MS), color=COLOUR[world], linestyle=LINE[mode],
-                label=f"{gettext(MODES[mode])}, {label(world)}",
+                label=in_world(gettext(MODES[mode]), world),
             )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -162,7 +162,7 @@ def heat(series: Mapping[tuple[str, World], pd.DataFrame]) -> Figure:
         for column, world in enumerate(worlds):
             axes = panels[row * len(worlds) + column]
             _heat_panel(axes, series.get((mode, world)), np.linspace(0, end or 1.0, BINS_OF_TIME + 1), edges)
-            axes.set_title(f"{mode_name(mode)}, {label(world)}", loc="left", color=COLOUR[world])
+            axes.set_title(in_world(mode_name(mode), world), loc="left", color=COLOUR[world])
         panels[row * len(worlds)].set_ylabel(gettext("submit to start (ms)"))
     for axes in panels[-len(worlds) :]:
         axes.set_xlabel(gettext("time of the submit (s)"))

@@ -7,9 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import BOUND, COLOUR, LINE, MARKER, MODES, label, new_figure, styled
+from reports.figures.style import BOUND, COLOUR, LINE, MARKER, MODES, new_figure, styled
 from reports.language import gettext
-from reports.runs import WORLDS, Scenario, World
+from reports.runs import WORLDS, Scenario, World, in_world
 
 DODGE: dict[World, float] = {"real": -0.11, "sim": 0.11}
 """Real and model agree so well that their markers would cover each other: shift them by a ninth of a worker."""
@@ -52,7 +52,7 @@ def _series(axes: Axes, rows: pd.DataFrame, world: World, dispatch: str, column:
         markerfacecolor=COLOUR[world] if dispatch == "watch" else "white",
         capsize=2.5,
         elinewidth=1,
-        label=f"{gettext(MODES[dispatch])}, {label(world)}",
+        label=in_world(gettext(MODES[dispatch]), world),
     )
 
 

@@ -169,6 +169,27 @@ local function typst_div(div)
   end
 end
 
+-- Chinese sets no space between characters and a reference: 见 @sec:x becomes 见第 1 节. After a figure's number it stays.
+local function is_chinese(byte) return byte ~= nil and byte >= 0xE3 and byte <= 0xEF end
+
+local function close_up(inlines)
+  local result = pandoc.Inlines({})
+  for index, inline in ipairs(inlines) do
+    local before, after = inlines[index - 1], inlines[index + 1]
+    local closed = false
+    if inline.t == "Space" and before and after then
+      if after.t == "Cite" and before.t == "Str" then
+        local last = before.text:match("[\xC2-\xEF][\x80-\xBF]+$")
+        closed = last ~= nil and is_chinese(last:byte())
+      elseif before.t == "Cite" and before.citations[1].id:sub(1, 4) == "sec:" and after.t == "Str" then
+        closed = is_chinese(after.text:byte())
+      end
+    end
+    if not closed then result:insert(inline) end
+  end
+  return result
+end
+
 local function find_figure(image)
   image.src = image.src:gsub("^figures/", words.figures .. "/")
   return image
@@ -185,6 +206,7 @@ function Pandoc(doc)
     Figure = number_float("fig"),
     Table = number_float("tbl"),
   })
+  if doc.meta.lang and pandoc.utils.stringify(doc.meta.lang):match("^zh") then doc = doc:walk({ Inlines = close_up }) end
   doc = doc:walk({ Cite = resolve, Image = find_figure })
   if FORMAT:match("gfm") then
     doc = doc:walk({ Figure = github_figure, Table = github_table, Header = github_header,
