@@ -99,7 +99,8 @@ class Components:
         """Start a component (again)."""
         kind = name.partition("-")[0]
         argv = [sys.executable, "-m", "core.cli", kind, "--name", name, *self._common, *self._config]
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        # The supervisor's folder is /, and the user's own modules (a placement) lie in the current one.
+        path = os.pathsep.join(filter(None, [str(ROOT), str(Path.cwd()), os.environ.get("PYTHONPATH", "")]))
         environment = {**os.environ, "PYTHONPATH": path}
         request = {"start": name, "argv": argv, "log": str(self.directory / f"{name}.log"), "env": environment}
         self._pids[name] = self._supervisor.ask(request)["pid"]
