@@ -11,18 +11,14 @@ import pytest
 from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 
-REAL = frozenset({"integration", "faults", "notebooks"})
+REAL = frozenset({"integration", "faults"})
 """Folders whose tests run real processes; elsewhere those that ask for `etcd` do, or say so with `xdist_group`."""
-NOTEBOOK_TIMEOUT_S = 180
-"""A notebook takes 10 to 20 s on a quiet machine, several times that beside other work."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name in REAL or "etcd" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("real"))
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.timeout(NOTEBOOK_TIMEOUT_S))
 
 
 def pytest_report_header() -> list[str]:
