@@ -1,4 +1,4 @@
-"""Notebooks run real processes: one after the other, in the process of pytest that runs those (see tests/conftest.py)."""
+"""Notebooks run real processes: one after the other, in the pytest process that runs those (see tests/conftest.py)."""
 
 import pytest
 
