@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from reports.figures.style import COLOUR, MARKER, label, new_figure, styled
 from reports.runs import WORLDS, Scenario
 
+TICKS = 4
 DODGE = {"real": -0.14, "sim": 0.14}
 Wanted = Sequence[tuple[str, str, float]]
 """Title, dotted key, scale."""
@@ -18,6 +20,7 @@ def figure(scenarios: Sequence[Scenario], wanted: Wanted) -> Figure:
     names = [one.name for one in scenarios]
     result, panels = new_figure(len(wanted), 0.75 + 0.3 * len(names), sharey=True)
     for axes, (title, key, scale) in zip(panels, wanted, strict=True):
+        most = 0.0
         for world in WORLDS:
             drawn = False
             for row, one in enumerate(scenarios):
@@ -26,13 +29,14 @@ def figure(scenarios: Sequence[Scenario], wanted: Wanted) -> Figure:
                     continue
                 value = float(found.value) * scale
                 low, high = (value if edge is None else float(edge) * scale for edge in (found.low, found.high))
+                most = max(most, high)
                 axes.errorbar(value, row + DODGE[world], xerr=[[max(value - low, 0)], [max(high - value, 0)]],
                               color=COLOUR[world], marker=MARKER[world], linestyle="none", capsize=2.5,
                               label=None if drawn else label(world))  # fmt: skip
                 drawn = True
         axes.set_title(title, loc="left", fontsize=8)
-        axes.set_xlim(left=0)
-        axes.margins(x=0.12)
+        axes.set_xlim(0, most * 1.12 or 1.0)
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS))
         axes.grid(visible=False, axis="y")
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from reports.effects import Effect
 from reports.figures.style import BOUND, COLOUR, MARKER, label, new_figure, styled
 from reports.language import gettext
 from reports.runs import WORLDS
 
+TICKS = 4
 DODGE = {"real": -0.14, "sim": 0.14}
 
 
@@ -32,6 +34,8 @@ def figure(found: Sequence[tuple[str, Sequence[Effect]]]) -> Figure:
                               label=None if number else label(world))  # fmt: skip
         axes.set_title(title, loc="left")
         axes.set_xlabel(gettext("change (%)"))
+        axes.xaxis.set_major_locator(MaxNLocator(TICKS))
+        axes.margins(x=0.1)
         axes.grid(visible=False, axis="y")
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)

@@ -59,7 +59,7 @@ def figure(trace: pd.DataFrame, world: World = "real") -> Figure:
             ]
             for left, right, lane in zip(rows["started"], rows["ended"], rows["lane"], strict=True)
         ]
-        shades = [SHADES[number % 2] for number in range(len(bars))]
+        shades = [SHADES[number % 2] for number in rows.groupby("lane").cumcount()]
         axes.add_collection(PolyCollection(bars, facecolors=COLOUR[world], alpha=shades, linewidths=0))
         middles.append(base + height / 2)
         base += height

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from reports.figures.style import (
     COLOUR,
@@ -132,7 +132,9 @@ def spectrum(latencies: Mapping[tuple[str, World], pd.Series]) -> Figure:
     axes.xaxis.set_major_locator(FixedLocator([1 / (1 - share) for share in ticks]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * (1 - 1 / value):.6g} %"))
     axes.xaxis.set_minor_locator(FixedLocator([]))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set(xlabel=gettext("percentile of the tasks"), ylabel=gettext("submit to start (ms)"), xlim=(1, None))
     axes.legend(loc="best", ncols=2)
     return result
@@ -171,7 +173,9 @@ def _heat_panel(axes: Axes, frame: pd.DataFrame | None, times: np.ndarray, edges
     axes.set_yscale("log")
     axes.set_ylim(edges[0], edges[-1])
     axes.grid(visible=False)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     if frame is None or not len(frame):
         return
     milliseconds = np.maximum(frame["latency_s"].to_numpy(dtype=float) * 1000, LEAST_MS)

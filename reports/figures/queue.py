@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from reports.figures.burst import depth
 from reports.figures.style import COLOUR, label, look, new_figure, styled
@@ -53,4 +54,5 @@ def _panel(axes: Axes, one: Scenario) -> None:
     axes.set_title(title, loc="left")
     axes.set(xlabel=gettext("time (s)"), ylabel=gettext("tasks waiting"))
     axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.yaxis.set_major_formatter("{x:,.0f}")

@@ -107,7 +107,7 @@ def test_every_number_of_the_text_has_a_source_or_a_reason(runs: Runs) -> None:
 
 
 @pytest.mark.parametrize("lang", [lang for lang in language.LANGUAGES if lang != "en"])
-def test_a_translation_has_the_numbers_of_its_text_and_no_other(lang: language.Language) -> None:
+def test_a_translation_has_no_number_that_its_text_has_not(lang: language.Language) -> None:
     """So that what is found in the English text holds for the other editions."""
     with language.catalogue_path(lang).open("rb") as file:
         messages = [one for one in read_po(file) if one.id and one.string and not _of_claims(one)]
@@ -115,7 +115,7 @@ def test_a_translation_has_the_numbers_of_its_text_and_no_other(lang: language.L
     for one in messages:
         texts = [one.id] if isinstance(one.id, str) else list(one.id)
         string = one.string if isinstance(one.string, str) else one.string[0]
-        if _figures(string) not in [_figures(text) for text in texts]:
+        if not any(_figures(string) <= _figures(text) for text in texts):
             wrong.append((texts[0], string))
     assert len(messages) > 100
     assert wrong == []
@@ -126,10 +126,10 @@ def _of_claims(message: Message) -> bool:
     return all("claims" in file for file, _ in message.locations)
 
 
-def _figures(text: str) -> list[str]:
+def _figures(text: str) -> set[str]:
     """The numbers of a message outside code, formulas and fields."""
     rest = re.sub(r"`[^`]*`|\$[^$]*\$|\{\w*\}|%\(\w+\)s|@\w+:[\w-]+", " ", text)
-    return sorted(re.findall(r"(?<![A-Za-z\d])\d[\d.,]*\d|(?<![A-Za-z\d])\d", rest))
+    return set(re.findall(r"(?<![A-Za-z\d])\d[\d.,]*\d|(?<![A-Za-z\d])\d", rest))
 
 
 def test_every_reason_is_needed(runs: Runs) -> None:
