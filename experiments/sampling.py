@@ -13,7 +13,7 @@ from experiments.metrics import RESOURCE_COLUMNS
 
 INTERVAL_S = 0.5
 PSS_EVERY = 4
-"""Samples to one reading of PSS: for that the kernel looks at every page of a process (docs/scenarios.md)."""
+"""Samples to one reading of PSS: for that the kernel looks at every page of a process."""
 
 Census = Callable[[], Iterable[tuple[str, list[psutil.Process]]]]
 """The components and their live processes at this moment."""
