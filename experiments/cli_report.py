@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from experiments.world import WorldName
 
 
-
 class OneWorld(StrEnum):
     """As `experiments.world.WorldName`."""
 

@@ -100,6 +100,7 @@ def folders(a: Path, b: Path, world: WorldName, *, everything: bool = False) -> 
         return [compare(read(a, world), read(b, world), world, everything=everything)]
     if any(single):
         one, other = (a, b) if single[0] else (b, a)
+        _scenarios(other)  # or it is none of ours at all
         raise ScenarioError(f"{one} is one scenario and {other} is a folder of several: compare {other}/<scenario>")
     names = [_scenarios(path) for path in (a, b)]
     both = [name for name in names[0] if name in names[1]]

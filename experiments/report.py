@@ -34,14 +34,20 @@ def main(
     *,
     out: Annotated[
         Path | None,
-        typer.Option(help=f"The report goes there, the runs into `runs` in it. Default: {QUICK_OUT}, full: {FULL_OUT}."),
+        typer.Option(
+            help=f"The report goes there, the runs into `runs` in it. Default: {QUICK_OUT}, full: {FULL_OUT}."
+        ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Every scenario at its stated size: an hour, not minutes.")] = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Every scenario at its stated size: an hour, not minutes.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Run again what is finished, too.")] = False,
     repeat_disturbed: Annotated[
         bool, typer.Option("--repeat-disturbed", help="Run again what was disturbed by other work on the machine.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be run, and how long it takes.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be run, and how long it takes.")
+    ] = False,
     world: WorldOption = Worlds.BOTH,
     seed: SeedOption = None,
     endpoints: EndpointsOption = None,

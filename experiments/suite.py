@@ -180,8 +180,7 @@ def _simulate(plan: Plan, jobs: Sequence[Job], outcome: Outcome, clock: "_Clock"
     SimulatedWorld(ordered[0].scenario, plan.profile)  # parameters that cannot be used are better known at once
     clock.tell(f"simulating {len(ordered)} repetitions")
     work = [
-        Simulation(job.scenario, job.repetition, 0, REFINEMENT, plan.profile, job.directory, job.key)
-        for job in ordered
+        Simulation(job.scenario, job.repetition, 0, REFINEMENT, plan.profile, job.directory, job.key) for job in ordered
     ]
     spread(simulate, work, n_jobs=plan.jobs, on_done=lambda done, _total: clock.done(ordered[done - 1]))
     outcome.run += len(ordered)
