@@ -19,7 +19,7 @@ from experiments.claims.verdict import (
 from experiments.phrases import digits, join
 
 FULL = "sustained"
-LARGER = ("sustained-stable", "sustained-7")
+LARGER = ("sustained-stable",)
 SETTLED = 0.1
 """A queue shorter than this share of the slots is none: arrivals and ends jitter as much."""
 LAST = 0.1

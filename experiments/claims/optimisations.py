@@ -53,7 +53,7 @@ def _rates(runs: Runs, parts: Sequence[Part], world: str) -> str:
 
 # --- intervals, concurrency, timeouts
 
-PULLS = ("tuning-pull-100", "tuning-pull-250", "latency-poll", "tuning-pull-1000")
+PULLS = ("tuning-pull-100", "latency-poll", "tuning-pull-1000")
 SLOTS = ("tuning-slots-5", "scaling-3", "tuning-slots-20")
 TTLS = ("tuning-ttl-2", "failure-host", "tuning-ttl-10")
 
