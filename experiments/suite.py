@@ -30,7 +30,7 @@ from experiments.world import ExperimentError, WorldName
 
 REAL_SOURCES = ("core", *(f"experiments/{name}.py" for name in (
     "aftermath", "components", "etcd_metrics", "faults", "load", "metrics", "overrides", "real", "recovery",
-    "sampling", "trace", "workload",
+    "sampling", "trace", "workload", "world",
 )))  # fmt: skip
 REFINEMENT = "station"
 PATIENCE = 3
