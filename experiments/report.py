@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from experiments import benchmarks, claims, suite, suite_console
+from experiments import benchmarks, suite, suite_console
+from experiments.claims import deployment
 from experiments.cli import EndpointsOption, ProfileOption, SeedOption, WorldOption, Worlds
 from experiments.console import FAILED, INTERRUPTED, clear_errors, fail
 from experiments.run import clear
@@ -23,6 +24,8 @@ from experiments.world import ExperimentError
 PROGRAM = "make report"
 QUICK_OUT, FULL_OUT = Path("reports/latest"), Path("reports/full")
 BUILD_TIMEOUT_S = 600.0
+RECORDED = Path(__file__).parents[1] / "reports" / "reference" / deployment.FILE
+"""The container commands as they were tried last: that takes a container engine, which few machines have."""
 COMPLETE = "complete"
 """A file beside the runs: the report of them was built, so that the next `make report` begins anew."""
 
@@ -97,9 +100,9 @@ def measure(plan: suite.Plan, *, anew: bool) -> suite.Outcome:
     (plan.root / COMPLETE).unlink(missing_ok=True)
     if "real" in plan.worlds and plan.endpoints is None:
         run_benchmarks(plan.root, anew=anew)
-    outcome = suite_console.run(plan, "report")
-    claims.write(plan.root)
-    return outcome
+    if RECORDED.is_file() and not (plan.root / RECORDED.name).exists():
+        shutil.copyfile(RECORDED, plan.root / RECORDED.name)
+    return suite_console.run(plan, "report")
 
 
 def run_benchmarks(root: Path, *, anew: bool) -> None:

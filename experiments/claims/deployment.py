@@ -25,7 +25,7 @@ def _commands(runs: Runs) -> Finding:
     trials = _trials(runs)
     if not trials:
         return Finding(NOT_RUN)
-    texts = []
+    texts = [f"tried on {str(runs.json(runs.root / FILE).get('date', 'an unknown date'))[:10]}"]
     for trial in trials:
         held = sum(bool(step["holds"]) for step in trial["steps"])
         name = f"{trial['compose']} {trial['version']}"
