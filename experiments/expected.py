@@ -22,7 +22,7 @@ START_S, PROCESS_S = 2.6, 0.5
 """What starting and ending etcd and the processes takes on two cores."""
 BURST_PER_S = 5_000.0
 """Tasks without duration that two cores get through."""
-SIM_START_S, SIM_TASK_S = 0.5, 0.000_3
+SIM_START_S, SIM_TASK_S = 0.2, 0.000_8
 """The model: an interpreter's share of a repetition, and each task, on one core."""
 
 
