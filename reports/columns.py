@@ -37,9 +37,11 @@ class Column:
 
 
 def rows_of(label: str, caption: str, scenarios: Iterable[Scenario], columns: Sequence[Column]) -> Md:
-    """The table; columns in which no row has anything are left out."""
+    """The table; columns in which no row has anything are left out, and a sentence stands where none has."""
     rows = [[column.show(one) for column in columns] for one in scenarios]
     kept = [at for at in range(len(columns)) if any(row[at] not in (MISSING, "", None) for row in rows)]
+    if not {columns[at].header for at in kept} - {name().header, repetitions().header}:
+        return Md(gettext("Not recorded in these runs: {caption}", caption=caption))
     header = [columns[at].header for at in kept]
     align = "".join(columns[at].align for at in kept)
     return table(label, caption, header, [[row[at] for at in kept] for row in rows], align, small=True)

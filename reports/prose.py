@@ -22,6 +22,7 @@ ALLOWED: tuple[tuple[re.Pattern[str], str], ...] = (
     (_pattern(r"n = 2\b|n ≥ 3\b|n = 1\b"), "the rule of intervals (Methods)"),
     (_pattern(r"where 99\.5[\xa0 ]% have started"), "where the axis of a figure ends (figures/latency.py)"),
     (_pattern(r"1,000 (?:completed )?tasks|1 / \(1 \u2212 p\)|counts 1/n"), "units, and the axis of a figure"),
+    (_pattern(r"kill -9"), "the name of a signal"),
     (_pattern(r"1,000 resamples of repetitions \(200 for fits\)"), "the bootstrap (effects.py, usl.py)"),
     (_pattern(r"reaches 80[\xa0 ]%"), "from which share of use on a resource counts as binding (attribution.py)"),
 )

@@ -101,8 +101,8 @@ class Scenario(Stated):
             raise ReportError(f"{self.path / 'metrics.json'}: {world}.{key}: {error}.") from error
         if estimate.value is None or not math.isfinite(estimate.value):
             return None
-        bounds = (None if bound is None else Known(bound, source) for bound in (estimate.low, estimate.high))
-        return Estimate(Known(estimate.value, source), *bounds, n=estimate.n).shown()
+        low, high = (None if bound is None else Known(bound, source) for bound in (estimate.low, estimate.high))
+        return Estimate(Known(estimate.value, source), low, high, estimate.n).shown()
 
     @property
     def has_real(self) -> bool:
@@ -217,7 +217,7 @@ def load_scenario(path: Path) -> Scenario:
 
 
 def load_runs(root: Path) -> Runs:
-    """Read every scenario below `root`; folders without a metrics.json are unfinished and left out.
+    """Read every scenario below `root`; folders without a metrics.json, or with an empty one, are left out.
 
     Raises ReportError if there is no such folder, nothing in it, or a broken file.
     """
@@ -226,7 +226,10 @@ def load_runs(root: Path) -> Runs:
     folders = [path for path in root.iterdir() if (path / "metrics.json").is_file()]
     if not folders:
         raise ReportError(f"{root} holds no finished runs (no <scenario>/metrics.json).")
-    found = [load_scenario(path) for path in sorted(folders, key=lambda path: _natural(path.name))]
+    loaded = [load_scenario(path) for path in sorted(folders, key=lambda path: _natural(path.name))]
+    found = [one for one in loaded if any(one.has(world) for world in WORLDS)]
+    if not found:
+        raise ReportError(f"{root} holds no finished runs (no figures in any <scenario>/metrics.json).")
     expected = {"claims": list, "environment": dict, "calibration": dict, "benchmarks": dict, "plan": dict}
     files = {name: root / f"{name}.json" for name in expected}
     data = {name: read_json(file) if file.is_file() else None for name, file in files.items()}

@@ -86,11 +86,13 @@ class Stated:
 
     @property
     def count_of_tasks(self) -> int | None:
-        return self.spec.get("workload", {}).get("count")
+        found = self.spec.get("workload", {}).get("count")
+        return None if found is None else int(found)
 
     @property
     def rate_per_s(self) -> float | None:
-        return self.spec.get("workload", {}).get("arrivals", {}).get("rate_per_s")
+        found = self.spec.get("workload", {}).get("arrivals", {}).get("rate_per_s")
+        return None if found is None else float(found)
 
     @property
     def utilisation(self) -> float | None:
