@@ -86,7 +86,8 @@ PHRASES = (
     mark("with # slots none does"), mark("# at once"), mark("# at once of # (bound #)"), mark("all done in #"),
     mark("# workers"), mark("#, submit to start p99 #"), mark("there are fewer than # workers"),
     # deployment
-    mark("tried on #-#-#"), mark("# of # steps did what they should"), mark("end to end"), mark("in containers"), mark("not all done"),
+    mark("tried on #-#-#"), mark("# of # steps did what they should"), mark("end to end"), mark("in containers"),
+    mark("not all done"),
 )  # fmt: skip
 WITH_NAMES = (
     mark("not * is meant (no difference here)"),
