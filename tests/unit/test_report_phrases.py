@@ -13,6 +13,7 @@ import pytest
 
 from experiments import claims, metrics, scenario, trace
 from experiments.claims import benchmarks
+from experiments.claims.verdict import Verdict
 from reports.language import speaking
 from reports.phrases import told
 
@@ -48,7 +49,7 @@ def figures(scale: float, *, much: bool, lost: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def invent(root: Path, variant: int) -> list[claims.Verdict]:
+def invent(root: Path, variant: int) -> list[Verdict]:
     """Runs of every scenario with figures of no meaning, and the verdicts on them."""
     due = np.arange(300) / 16.7
     for place, name in enumerate(scenario.names()):
