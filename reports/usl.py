@@ -68,13 +68,16 @@ def fit(points: Mapping[int, Sequence[float]]) -> Fit | None:
         return None
     unit, sigma, kappa = found
     grid = np.linspace(n[0], n[-1], GRID)
-    peak = float(np.sqrt((1 - sigma) / kappa)) if kappa > 0 else np.inf
+    peak = float(np.sqrt(max(1 - sigma, 0.0) / kappa)) if kappa > 0 else np.inf
     again = _resampled(n, [np.array(points[size], dtype=float) for size in sizes])
     band = _bounds(np.array([law(grid, *each) for each in again])) if again else None
     edges = _bounds(np.array(again)) if again else None
-    pair = lambda at: None if edges is None else (float(edges[0][at]), float(edges[1][at]))  # noqa: E731
-    return Fit(unit, sigma, kappa, peak if peak <= FARTHEST * n[-1] else None, pair(1), pair(2), grid,
+    return Fit(unit, sigma, kappa, peak if peak <= FARTHEST * n[-1] else None, _pair(edges, 1), _pair(edges, 2), grid,
                law(grid, *found), band)  # fmt: skip
+
+
+def _pair(edges: tuple[Floats, Floats] | None, at: int) -> tuple[float, float] | None:
+    return None if edges is None else (float(edges[0][at]), float(edges[1][at]))
 
 
 def _bounds(values: Floats) -> tuple[Floats, Floats]:

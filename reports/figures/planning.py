@@ -42,7 +42,8 @@ def _panel(axes: Axes, curve: dict[str, Any], target: dict[str, Any]) -> None:
     lows = [(spot["value"] if spot["low"] is None else spot["low"]) * scale for spot in spots]
     highs = [(spot["value"] if spot["high"] is None else spot["high"]) * scale for spot in spots]
     axes.fill_between(xs, lows, highs, color=COLOUR["sim"], alpha=0.15, linewidth=0)
-    axes.plot(xs, values, color=COLOUR["sim"], marker=MARKER["sim"], label=gettext("model, with 95 % interval"))
+    name = gettext("model, with 95 % interval")
+    axes.plot(xs, values, color=COLOUR["sim"], marker=MARKER["sim"], label=name)
     bound = target["bound"] * scale
     axes.axhline(
         bound, color=BOUND, linestyle="--", linewidth=1.1, label=gettext("target: {text}", text=target["text"])
@@ -76,4 +77,4 @@ def label_of(target: dict[str, Any]) -> str:
     parts = target["figure"].split(".")
     if len(parts) == 3:
         return gettext("{stage} latency, {quantile}", stage=parts[1].replace("_", " "), quantile=parts[2])
-    return parts[0].replace("_", " ")
+    return str(parts[0]).replace("_", " ")

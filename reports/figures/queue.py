@@ -38,7 +38,7 @@ def figure(scenarios: Sequence[Scenario]) -> Figure:
 
 
 def _panel(axes: Axes, one: Scenario) -> None:
-    ends = [float(np.nanmax(trace["committed"])) for world in ("real", "sim") for trace in one.traces(world)]  # type: ignore[arg-type]
+    ends = [float(np.nanmax(trace["committed"])) for world in ("real", "sim") for trace in one.traces(world)]
     until_s = max(ends, default=1.0)
     times = (np.arange(POINTS) + 0.5) * until_s / POINTS
     model, real = lengths(one, "sim", until_s), lengths(one, "real", until_s)

@@ -72,7 +72,7 @@ def cpu(parts: pd.DataFrame) -> Figure:
                 continue
             left = 0.0
             for kind, colour, hatch in zip(KINDS, PARTS, HATCHES, strict=False):
-                width = float(parts.loc[(name, world), kind])  # type: ignore[arg-type]
+                width = float(parts.loc[(name, world), kind])
                 named = None if kind in seen else gettext(kind)
                 seen.add(kind)
                 axes.barh(row + offset, width, 0.36, left, color=colour, hatch=hatch, edgecolor="white", linewidth=0.3,
