@@ -9,7 +9,7 @@ import pytest
 from experiments import claims, metrics, phrases, scenario, trace
 from experiments.claims.endurance import waiting
 from experiments.claims.reading import Runs
-from experiments.claims.verdict import change
+from experiments.claims.verdict import Verdict, change
 
 
 def fig(value: float) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def queue(root: Path, name: str, *, workers: int, waiting: int, twice: int = 0) 
     trace.write(rows, root / name / "real" / "0" / "trace.parquet")
 
 
-def verdicts(root: Path) -> dict[str, claims.Verdict]:
+def verdicts(root: Path) -> dict[str, Verdict]:
     return {each.id: each for each in claims.evaluate(root)}
 
 
