@@ -124,7 +124,12 @@ def _follow(command: list[str], tell: Tell) -> None:
         start_new_session=True,  # an interrupt is passed on once, below
     )
     late = threading.Event()
-    alarm = threading.Timer(TIMEOUT_S, lambda: (late.set(), child.send_signal(signal.SIGINT)))
+
+    def interrupt() -> None:
+        late.set()
+        child.send_signal(signal.SIGINT)
+
+    alarm = threading.Timer(TIMEOUT_S, interrupt)
     alarm.start()
     last: deque[str] = deque(maxlen=LAST_LINES)
     passed = 0
