@@ -11,7 +11,6 @@ import pytest
 from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 
-
 REAL = frozenset({"integration", "faults"})
 """Folders whose tests run real processes; elsewhere those that ask for `etcd` do, or say so with `xdist_group`."""
 
