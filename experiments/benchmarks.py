@@ -39,6 +39,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from experiments.console import clear_errors
@@ -123,7 +124,12 @@ def _follow(command: list[str], tell: Tell) -> None:
         start_new_session=True,  # an interrupt is passed on once, below
     )
     late = threading.Event()
-    alarm = threading.Timer(TIMEOUT_S, lambda: (late.set(), child.send_signal(signal.SIGINT)))
+
+    def interrupt() -> None:
+        late.set()
+        child.send_signal(signal.SIGINT)
+
+    alarm = threading.Timer(TIMEOUT_S, interrupt)
     alarm.start()
     last: deque[str] = deque(maxlen=LAST_LINES)
     passed = 0
@@ -177,11 +183,12 @@ def main(*, out: OutOption = Path("reports/latest/runs")) -> None:
 
 def _table(found: dict[str, dict[str, Any]]) -> Table:
     table = Table("benchmark", "claims")
-    for column in ("n", "p50, us", "p99, us", "rate/s"):
-        table.add_column(column, justify="right")
+    for column in ("n", "p50, ms", "p99, ms", "rate/s"):
+        table.add_column(column, justify="right", no_wrap=True)
     for name, info in found.items():
-        figures = (info["n"], info["p50_s"] * 1e6, info["p99_s"] * 1e6, info["rate_per_s"])
-        table.add_row(name.removeprefix("test_"), ", ".join(info["claims"]), *(f"{one:,.4g}" for one in figures))
+        times = (f"{info[key] * 1e3:,.3g}" for key in ("p50_s", "p99_s"))
+        title = escape(name.removeprefix("test_").replace("_", " "))
+        table.add_row(title, ", ".join(info["claims"]), f"{info['n']:,}", *times, f"{info['rate_per_s']:,.0f}")
     return table
 
 

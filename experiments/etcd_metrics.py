@@ -7,7 +7,7 @@ it do not exist.
 
 import contextlib
 import http.client
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -92,10 +92,8 @@ def read(url: str) -> Reading:
 
 def parse(text: str) -> Reading:
     """The figures in what etcd answers. Raises ValueError where some are missing."""
-    wanted = (*WANTED, REQUESTS)  # of some 2,000 lines 60 are, and a run should not notice that they are read
-    lines = "\n".join(line for line in text.splitlines() if line.startswith(wanted))
     found = {"requests": 0.0}
-    for family in text_string_to_metric_families(lines + "\n"):
+    for family in text_string_to_metric_families("".join(_matter(text))):
         for sample in family.samples:
             if sample.name == REQUESTS and sample.labels.get("grpc_service") in SERVICES:
                 found["requests"] += sample.value
@@ -105,6 +103,14 @@ def parse(text: str) -> Reading:
         return msgspec.convert(found, Reading)
     except msgspec.ValidationError as error:
         raise ValueError(f"these are not etcd's metrics: {error}") from error
+
+
+def _matter(text: str) -> Iterator[str]:
+    """The lines that say something wanted: some 20 of 1,500, which takes 2 ms instead of 60 to understand."""
+    names = tuple(WANTED)
+    for line in text.splitlines(keepends=True):
+        if line.startswith(names) or (line.startswith(REQUESTS) and not line.rstrip().endswith(" 0")):
+            yield line
 
 
 def read_all(urls: Mapping[str, str]) -> dict[str, Reading | None]:

@@ -51,9 +51,11 @@ def _next_starts(lost: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 def figures(rows: pd.DataFrame, faults: Sequence[Fault]) -> Figures:
     """`recovery_s` of `metrics.json`: quantiles over the lost tasks, seconds; None where nothing was lost."""
     times = restarts(rows, faults)["recovery_s"]
-    if not len(times):
-        return dict.fromkeys((*QUANTILES, "max"))
-    return {name: float(times.quantile(share)) for name, share in QUANTILES.items()} | {"max": float(times.max())}
+    found: Figures = dict.fromkeys((*QUANTILES, "max"))
+    if len(times):
+        found |= {name: float(times.quantile(share)) for name, share in QUANTILES.items()}
+        found["max"] = float(times.max())
+    return found
 
 
 def until_all(rows: pd.DataFrame, faults: Sequence[Fault]) -> float | None:

@@ -55,8 +55,8 @@ class Sampler:
 
     def finish(self) -> pd.DataFrame:
         """Take the last sample; all of them, columns as in `metrics.RESOURCE_COLUMNS`."""
-        self._sample(pss=True)
         self._stop.set()
+        self._sample(pss=True, last=True)
         self._thread.join()
         return pd.DataFrame(self._rows, columns=list(RESOURCE_COLUMNS))
 
@@ -75,8 +75,10 @@ class Sampler:
             number += 1
             self._sample(pss=number % PSS_EVERY == 0)
 
-    def _sample(self, *, pss: bool) -> None:
+    def _sample(self, *, pss: bool, last: bool = False) -> None:
         with self._lock:
+            if self._stop.is_set() and not last:  # the last one was faster
+                return
             at = time.monotonic() - self._start
             for name, processes in self._census():
                 used = self._used.setdefault(name, {})

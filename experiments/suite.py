@@ -18,21 +18,21 @@ from pathlib import Path
 
 import msgspec
 
-from experiments import expected, scenario, summary, workload
+from experiments import expected, scenario, summary, sweep, workload
 from experiments.run import run_repetition, worlds_of
 from experiments.schema import Scenario
 from experiments.simulated import SimulatedWorld
 from experiments.sources import digest
-from experiments.sweep import ALL_CORES, spread
 from experiments.validation import store
 from experiments.validation.engine import OnStep, Simulation, Step, simulate
 from experiments.world import ExperimentError, WorldName
+from sim.parameters import Refinement
 
 REAL_SOURCES = ("core", *(f"experiments/{name}.py" for name in (
     "aftermath", "components", "etcd_metrics", "faults", "load", "metrics", "overrides", "real", "recovery",
     "sampling", "trace", "workload", "world",
 )))  # fmt: skip
-REFINEMENT = "station"
+REFINEMENT: Refinement = "station"
 PATIENCE = 3
 """Real repetitions that fail one after the other before the set is given up: it is not the scenario then."""
 
@@ -47,7 +47,7 @@ class Plan:
     endpoints: str | None = None
     profile: Path | None = None
     repeat_disturbed: bool = False
-    jobs: int = ALL_CORES
+    jobs: int = sweep.ALL_CORES
 
     def worlds_for(self, one: Scenario) -> list[WorldName]:
         """Where a scenario runs. One that breaks etcd, or wants several members, needs an etcd of its own."""
@@ -182,7 +182,7 @@ def _simulate(plan: Plan, jobs: Sequence[Job], outcome: Outcome, clock: "_Clock"
     work = [
         Simulation(job.scenario, job.repetition, 0, REFINEMENT, plan.profile, job.directory, job.key) for job in ordered
     ]
-    spread(simulate, work, n_jobs=plan.jobs, on_done=lambda done, _total: clock.done(ordered[done - 1]))
+    sweep.spread(simulate, work, n_jobs=plan.jobs, on_done=lambda done, _total: clock.done(ordered[done - 1]))
     outcome.run += len(ordered)
     for one in {job.scenario.name for job in ordered}:
         summary.write_scenario(plan.root / one)

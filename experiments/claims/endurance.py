@@ -56,7 +56,7 @@ def _sustained(runs: Runs) -> Finding:
     if queue <= SETTLED * _slots(runs, FULL):
         return judge(True, measured, predicted)  # noqa: FBT003
     stable = next((name for name in LARGER if _is_stable(runs, name)), None)
-    more = f"; with {_slots(runs, stable)} slots none does" if stable else ""
+    more = f"; with {_slots(runs, stable)} slots hardly any" if stable else ""
     condition = (
         f"there are more slots than the load needs: at utilisation 1.00 the queue follows chance and {digits(queue)} "
         f"tasks wait at the end{more}"
@@ -74,8 +74,8 @@ def _told(runs: Runs, scenario: str, world: str) -> str:
     if queue is None:
         return ""
     poll = ", poll" if runs.setting(scenario, "topology.dispatch") == "poll" else ""
-    wait = runs.text(scenario, "latency_s.ready_wait.p99", "s", world)
-    return f"{_slots(runs, scenario)} slots{poll}: {digits(queue)} wait at the end, p99 {wait}"
+    wait = runs.text(scenario, "latency_s.ready_wait.p99", "ms", world)
+    return f"{_slots(runs, scenario)} slots{poll}: {digits(queue)} wait at the end, wait for an assignment p99 {wait}"
 
 
 # --- bursts

@@ -77,7 +77,7 @@ def _tuning(runs: Runs) -> Finding:
 
 def _flip(found: Change | None) -> Change | None:
     """More throughput is what is wanted, where of the other figures less is."""
-    return {"more": "less", "less": "more", "same": "same", None: None}[found]  # type: ignore[return-value]
+    return {"more": "less", "less": "more", "same": "same", None: None}[found]
 
 
 def _knobs(runs: Runs, world: str) -> str:

@@ -124,7 +124,7 @@ def _binds(runs: Runs) -> Finding:
     cores = _cores(runs)
     alone = writes / overhead
     measured = join([
-        f"tasks of 1 s: slots are busy {runs.text(LONG, 'slot_efficiency', '%')} of the time",
+        f"tasks of 1 s: share of the time that slots are busy {runs.text(LONG, 'slot_efficiency', '%')}",
         f"a task alone: {_percent(alone)} of its latency are writes to etcd",
         f"tasks without duration: {digits(used)} of {cores or '?'} cores are busy",
     ])  # fmt: skip

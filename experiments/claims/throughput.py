@@ -91,8 +91,9 @@ def _linear(runs: Runs) -> Finding:
 
 
 def _knee(runs: Runs, world: str) -> str:
-    text = _series(runs, list(KNEE.values()), THROUGHPUT, world)
-    return f"tasks of 10 ms on 1/2/3/5/10 workers {text}" if text else ""
+    have = {count: name for count, name in KNEE.items() if runs.value(name, THROUGHPUT, world) is not None}
+    text = _series(runs, list(have.values()), THROUGHPUT, world)
+    return f"tasks of 10 ms on {'/'.join(map(str, have))} workers {text}" if len(have) > 1 else ""
 
 
 def _task_latency(runs: Runs, world: str) -> str:

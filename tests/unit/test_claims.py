@@ -9,7 +9,7 @@ import pytest
 from experiments import claims, metrics, phrases, scenario, trace
 from experiments.claims.endurance import waiting
 from experiments.claims.reading import Runs
-from experiments.claims.verdict import change
+from experiments.claims.verdict import Verdict, change
 
 
 def fig(value: float) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def queue(root: Path, name: str, *, workers: int, waiting: int, twice: int = 0) 
     trace.write(rows, root / name / "real" / "0" / "trace.parquet")
 
 
-def verdicts(root: Path) -> dict[str, claims.Verdict]:
+def verdicts(root: Path) -> dict[str, Verdict]:
     return {each.id: each for each in claims.evaluate(root)}
 
 
@@ -264,7 +264,7 @@ def test_the_queue_at_full_utilisation_makes_a_condition_not_a_refutation(tmp_pa
     assert (got.verdict, got.evidence) == ("holds only if", ["sustained"])
     assert "40.0 tasks wait at the end" in got.condition
     queue(tmp_path, "sustained-stable", workers=6, waiting=0)
-    assert verdicts(tmp_path)["SUS-1"].condition.endswith("; with 60 slots none does")
+    assert verdicts(tmp_path)["SUS-1"].condition.endswith("; with 60 slots hardly any")
     queue(tmp_path, "sustained", workers=5, waiting=2)
     assert verdicts(tmp_path)["SUS-1"].verdict == "holds"
     queue(tmp_path, "sustained", workers=5, waiting=2, twice=1)

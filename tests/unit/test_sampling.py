@@ -96,6 +96,15 @@ def test_a_system_that_keeps_figures_to_itself_leaves_gaps(monkeypatch: pytest.M
         assert rows[column].isna().all()
 
 
+def test_nothing_is_sampled_after_the_last_sample() -> None:
+    """A sample of the thread's own that was due at that moment would count what came after the run."""
+    sampler = Sampler(lambda: [("client-1", [psutil.Process()])])
+    sampler.start(0.0)
+    count = len(sampler.finish())
+    sampler._sample(pss=False)
+    assert len(sampler._rows) == count
+
+
 def test_pss_is_read_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
     monkeypatch.setattr(sampling, "INTERVAL_S", 0.0)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from experiments import claims, cli, metrics, report, scenario, suite, suite_console, summary
+from experiments import claims, cli, metrics, report, scenario, suite, suite_console, summary, sweep
 from experiments.scenario import ScenarioError
 from experiments.schema import Scenario
 from experiments.suite import Job, Plan
@@ -34,8 +34,8 @@ repetitions = {repetitions}
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulations run here: starting processes takes longer than these do."""
-    spread = suite.spread
-    monkeypatch.setattr(suite, "spread", lambda work, jobs, **how: spread(work, jobs, **{**how, "n_jobs": 1}))
+    spread = sweep.spread
+    monkeypatch.setattr(sweep, "spread", lambda work, jobs, **how: spread(work, jobs, **{**how, "n_jobs": 1}))
 
 
 def small(tmp_path: Path, name: str = "small", repetitions: int = 2, more: str = "") -> Scenario:
@@ -100,13 +100,13 @@ def test_what_the_run_depends_on_is_in_the_key(tmp_path: Path, monkeypatch: pyte
 
 
 def test_an_interrupted_set_keeps_what_is_finished_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    simulate = suite.spread
+    simulate = sweep.spread
 
     def one_then_ctrl_c(work: Any, jobs: Sequence[Any], **_: Any) -> None:
         simulate(work, jobs[:1], n_jobs=1)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(suite, "spread", one_then_ctrl_c)
+    monkeypatch.setattr(sweep, "spread", one_then_ctrl_c)
     with pytest.raises(KeyboardInterrupt):
         suite.run(plan(tmp_path))
     assert list(done(tmp_path / "runs")) == ["small/sim/0"]
@@ -259,7 +259,8 @@ def test_a_scenario_for_the_model_alone_is_not_run_for_real(tmp_path: Path) -> N
 
 
 def test_run_all_runs_the_set_and_shows_the_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenario, "SCENARIOS", small(tmp_path, "burst") and tmp_path / "scenarios")
+    small(tmp_path, "burst")
+    monkeypatch.setattr(scenario, "SCENARIOS", tmp_path / "scenarios")
     code, said = bench("run", "--all", "--world", "sim", "--out", tmp_path / "runs")
     assert code == 0, said
     assert "2 repetitions are to be run" in said
