@@ -45,8 +45,8 @@ PHRASES = (
     mark("tasks wait for polls; by watch it is under #"),
     # failures
     mark("host lost"), mark("hangs"), mark("process killed"), mark("drained"), mark("cut off"),
-    mark("running again after #, all after #"), mark("all done, # run twice"), mark("# not completed"),
-    mark("# lost"), mark("# committed twice"),
+    mark("half run again after #"), mark("all after #"), mark("# run twice"), mark("none run twice"),
+    mark("# not completed"), mark("# lost"), mark("# committed twice"),
     mark("# lost in #"), mark("# committed twice in #"), mark("# not completed in #"),
     mark("slots are free for what was lost: the last of it started # after the first"),
     # resources and bottlenecks
@@ -57,7 +57,7 @@ PHRASES = (
     mark("it gives out fewer than # tasks/s, which take # of a core"),
     mark("idle, #"), mark("busy, #"), mark("# of a core"), mark("# for each write"),
     mark("a task takes # writes, # to etcd and # from it"),
-    mark("tasks of #"), mark("slots are busy # of the time"), mark("a task alone"),
+    mark("tasks of #"), mark("share of the time that slots are busy #"), mark("a task alone"),
     mark("# of its latency are writes to etcd"), mark("tasks without duration"), mark("# of # cores are busy"),
     mark("tasks last, or etcd has a machine of its own: without duration, all on one, the processors bind"),
     mark("here"), mark("etcd # away"), mark("# away"), mark("fsync of #"), mark("latency beyond execution, p50 #"),
@@ -78,18 +78,18 @@ PHRASES = (
     mark("one fsync #"),
     mark("availability is what the cluster is for: it costs time for every write, and buys no throughput here"),
     # endurance
-    mark("# slots"), mark("# slots, poll"), mark("# wait at the end, p99 #"), mark("# wait at the end"),
+    mark("# slots"), mark("# slots, poll"), mark("# wait at the end"), mark("wait for an assignment p99 #"),
     mark(
         "there are more slots than the load needs: at utilisation # the queue follows chance and # tasks wait at the "
         "end"
     ),
-    mark("with # slots none does"), mark("# at once"), mark("# at once of # (bound #)"), mark("all done in #"),
+    mark("with # slots hardly any"), mark("# at once"), mark("# at once of # (bound #)"), mark("all done in #"),
     mark("# workers"), mark("#, submit to start p99 #"), mark("there are fewer than # workers"),
     # deployment
     mark("tried on #-#-#"), mark("# of # steps did what they should"), mark("end to end"), mark("in containers"),
     mark("not all done"), mark("# to #"),
     # where a parameter of the model comes from
-    mark("/metrics: mean commit of the backend"), mark("/metrics: mean fsync by puts a fsync, # transactions"),
+    mark("/metrics"), mark("mean commit of the backend, n = #"), mark("mean fsync by puts a fsync, # transactions"),
     mark("CPU time of a slot for an echo task of no duration, halved"),
     mark("CPU time of a task of # alone, without its sleep and the above, halved"), mark("CPU time of sleeping for #"),
     mark("CPU time of the client by keys read"), mark("CPU time of the server by keys read"),

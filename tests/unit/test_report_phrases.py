@@ -86,8 +86,8 @@ def test_nothing_that_the_rules_say_stays_english(tmp_path: Path, variant: int) 
         ("9.95/s (9.91 to 9.98, n = 5)", "9.95/s (9.91 至 9.98, n = 5)"),
         ("p50 2.00 ms; p95 3.00 ms (n = 2)", "p50 2.00 ms；p95 3.00 ms (n = 2)"),
         (
-            "host lost: running again after 5.2 s (5.1 to 5.3, n = 5), all after 5.4 s (n = 2)",
-            "主机失联：5.2 s (5.1 至 5.3, n = 5) 后重新执行，5.4 s 后全部恢复 (n = 2)",
+            "host lost: half run again after 5.2 s (5.1 to 5.3, n = 5), all after 5.4 s (n = 2)",
+            "主机失联：半数在 5.2 s (5.1 至 5.3, n = 5) 后重新执行，全部在 5.4 s 后 (n = 2)",
         ),
         ("0.004 s in all, 1,500/s, 0 run twice (n = 3 or 5)", "总耗时 0.004 s，1,500/s，重复执行 0 个 (n = 3 或 5)"),
         (
