@@ -8,6 +8,7 @@ CODE := core sim experiments reports tests
 BACKLOG ?= 1000000
 MODEL_TASKS ?= 100000
 RUNS ?= 3
+EDITION = $(if $(REPORT_LANG),--lang $(REPORT_LANG))
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -15,8 +16,12 @@ help:  ## show this list
 setup:  ## install what is needed into .venv and .tools (the other targets do this by themselves)
 	@$(PYTHON) .ci/bootstrap
 
-report: setup  ## run the experiments, real and simulated (quick profile), and write the report to reports/latest
-	@$(BIN)/python -m experiments.report
+report: setup  ## run the experiments in short, write the report to reports/latest (6 minutes; REPORT_LANG=en or zh: one edition)
+	@$(BIN)/python -m experiments.report $(EDITION)
+
+.PHONY: report-full
+report-full: setup  ## the same at the stated sizes, into reports/full (an hour; goes on where it was stopped)
+	@$(BIN)/python -m experiments.report --full $(EDITION)
 
 test: lint  ## lint, check types and import contracts, run all tests and notebooks against a real etcd
 	@$(BIN)/mypy $(CODE)
@@ -45,6 +50,11 @@ validate: setup  ## compare the model with the real system (30 minutes; QUICK=1:
 catalogue: setup  ## bring the translations (reports/locale) up to date with the texts; lists what is missing
 	@$(BIN)/python -m reports.catalogue
 
+.PHONY: browser
+browser: setup  ## check the report's page in headless Chromium (apt-get install chromium); `make test` does where it is
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "no chromium: apt-get install chromium" >&2; exit 1; }
+	@$(BIN)/python -m pytest tests/e2e/test_report_browser.py
+
 lint: setup  ## check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -59,5 +69,5 @@ pins: setup  ## renew the pinned versions in .ci/requirements*.txt from pyprojec
 
 clean:  ## remove everything that was installed or generated
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks \
-		build dist *.egg-info reports/latest
+		build dist *.egg-info reports/latest reports/full
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,4 +1,4 @@
-"""Sentences that come with the data, such as the measured column of `claims.json`, in the language of the report.
+"""Sentences that come with the data, such as those of `claims.json`, in the language of the report.
 
 They are English and full of figures. A clause is looked up with its figures taken out, each as `#` (`host lost: all
 done, # run twice`), and gets them back in order. What is not in the list below stays as it is.
@@ -13,7 +13,7 @@ from reports.language import current, gettext, mark, pgettext
 _NUMBER = r"[−-]?\d[\d,]*(?:\.\d+)?"
 _COUNT = rf"n = {_NUMBER}(?: or {_NUMBER})?"
 _FIGURE = re.compile(
-    rf"(?<![\w.]){_NUMBER}(?: ?/ ?{_NUMBER})*(?:/s\b| (?:s|ms|us|MB|KB|%)(?!\w))?"
+    rf"(?<![\w.]){_NUMBER}(?: ?/ ?{_NUMBER})*(?:/s\b| ?%| (?:s|ms|us|MB|KB)(?!\w))?"
     rf"(?: \((?:{_NUMBER} to {_NUMBER}, )?{_COUNT}\))?"
 )
 _NOTE = re.compile(rf" \({_COUNT}\)$")
@@ -45,8 +45,8 @@ PHRASES = (
     mark("tasks wait for polls; by watch it is under #"),
     # failures
     mark("host lost"), mark("hangs"), mark("process killed"), mark("drained"), mark("cut off"),
-    mark("running again after #, all after #"), mark("all done, # run twice"), mark("# not completed"),
-    mark("# lost"), mark("# committed twice"),
+    mark("half run again after #"), mark("all after #"), mark("# run twice"), mark("none run twice"),
+    mark("# not completed"), mark("# lost"), mark("# committed twice"),
     mark("# lost in #"), mark("# committed twice in #"), mark("# not completed in #"),
     mark("slots are free for what was lost: the last of it started # after the first"),
     # resources and bottlenecks
@@ -57,7 +57,7 @@ PHRASES = (
     mark("it gives out fewer than # tasks/s, which take # of a core"),
     mark("idle, #"), mark("busy, #"), mark("# of a core"), mark("# for each write"),
     mark("a task takes # writes, # to etcd and # from it"),
-    mark("tasks of #"), mark("slots are busy # of the time"), mark("a task alone"),
+    mark("tasks of #"), mark("share of the time that slots are busy #"), mark("a task alone"),
     mark("# of its latency are writes to etcd"), mark("tasks without duration"), mark("# of # cores are busy"),
     mark("tasks last, or etcd has a machine of its own: without duration, all on one, the processors bind"),
     mark("here"), mark("etcd # away"), mark("# away"), mark("fsync of #"), mark("latency beyond execution, p50 #"),
@@ -78,15 +78,32 @@ PHRASES = (
     mark("one fsync #"),
     mark("availability is what the cluster is for: it costs time for every write, and buys no throughput here"),
     # endurance
-    mark("# slots"), mark("# slots, poll"), mark("# wait at the end, p99 #"), mark("# wait at the end"),
+    mark("# slots"), mark("# slots, poll"), mark("# wait at the end"), mark("wait for an assignment p99 #"),
     mark(
         "there are more slots than the load needs: at utilisation # the queue follows chance and # tasks wait at the "
         "end"
     ),
-    mark("with # slots none does"), mark("# at once"), mark("# at once of # (bound #)"), mark("all done in #"),
+    mark("with # slots hardly any"), mark("# at once"), mark("# at once of # (bound #)"), mark("all done in #"),
     mark("# workers"), mark("#, submit to start p99 #"), mark("there are fewer than # workers"),
     # deployment
-    mark("# of # steps did what they should"), mark("end to end"), mark("in containers"), mark("not all done"),
+    mark("tried on #-#-#"), mark("# of # steps did what they should"), mark("end to end"), mark("in containers"),
+    mark("not all done"), mark("# to #"),
+    # where a parameter of the model comes from
+    mark("/metrics"), mark("mean commit of the backend, n = #"), mark("mean fsync by puts a fsync, # transactions"),
+    mark("CPU time of a slot for an echo task of no duration, halved"),
+    mark("CPU time of a task of # alone, without its sleep and the above, halved"), mark("CPU time of sleeping for #"),
+    mark("CPU time of the client by keys read"), mark("CPU time of the server by keys read"),
+    mark("Client.submit_specs, CPU time"), mark("a system of # workers at rest for #, less # for keepalives"),
+    mark("an exchange of bytes over loopback, halved"), mark("fitted on the model, # transactions in # cells"),
+    mark("mean error"), mark("latency p50 #"), mark("client CPU #"), mark("server CPU #"), mark("puts per fsync #"),
+    mark("heard #"), mark("listener CPU #"), mark("latency mean #"), mark("plus the building of it"),
+    mark("flag of the embedded server"), mark("import of the client of etcd in a process that runs, once"),
+    mark("median of sleeps of # in a slot"), mark("replay of the model's recordings, # groups of events"),
+    mark("quantiles # to # of single puts, at once and after rests, without what is not the disk, over their mean"),
+    mark("restart of a small server after a kill, once"), mark("start of an interpreter and the imports, once"),
+    mark("this machine"), mark("watchers are told before the answer leaves"),
+    mark("what a watcher adds to the server's CPU time, # messages"),
+    mark("what watching adds to a busy client's CPU time, # messages"), mark("writing moments to a spool"),
 )  # fmt: skip
 WITH_NAMES = (
     mark("not * is meant (no difference here)"),

@@ -102,7 +102,7 @@ def _source(claim: dict[str, Any], key: str) -> Source:
 
 def _stated(claim: dict[str, Any]) -> Md:
     text = sourced(escape(gettext(str(claim.get("claim")))), _source(claim, "claim"))
-    return Md(f"**{escape(claim.get('id'))}** (§{NBSP_THIN}{escape(claim.get('section'))}) {text}")
+    return Md(f"**{escape(claim.get('id'))}** (§{NBSP_THIN}{escape(phrases.told(str(claim.get('section'))))}) {text}")
 
 
 def _told(claim: dict[str, Any], key: str) -> Md:

@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from reports import phrases
 from reports.facts import etcd_of, parse_date
-from reports.language import gettext, ngettext
+from reports.language import gettext, mark, ngettext
 from reports.markdown import Md, code, escape, table
 from reports.numbers import MISSING, NBSP, digits, integer
 from reports.provenance import Known, Source, sourced
@@ -88,6 +89,8 @@ def _puts(runs: Runs) -> str:
     )  # fmt: skip
 
 
+NAMES = (mark("python"), mark("packages"), mark("load average"))
+"""Facts that have no row of their own by name."""
 KNOWN = {"cpu_model", "cores", "cores_physical", "cpu_count", "memory_bytes", "machine", "kernel", "etcd"}
 
 
@@ -105,7 +108,8 @@ def environment(runs: Runs, caption: str, date: str, commit: str | None) -> Md:
     for key, value in facts.items():
         if key not in KNOWN and key not in TOLD_ELSEWHERE and not key.endswith("commit"):
             text = _line(value)
-            rows.append((key.replace("_", " "), f"{text[:MAX_CHARS]}…" if len(text) > MAX_CHARS else text, key))
+            name = key.replace("_", " ")
+            rows.append((gettext(name), f"{text[:MAX_CHARS]}…" if len(text) > MAX_CHARS else text, key))
     kept = [[label, _sourced(text, key)] for label, text, key in rows if text]
     return table("environment", caption, [gettext("fact"), gettext("value")], kept, "ll", widths=(18, 82), small=True)
 
@@ -159,7 +163,7 @@ def calibration(runs: Runs, caption: str) -> Md:
         fit = known.get("error")
         source = Source("calibration.json", name)
         shown = sourced(f"{value}{NBSP}{unit}" if unit and unit != "ratio" else value, source)
-        origin = sourced(str(known.get("source") or MISSING), source)
+        origin = sourced(phrases.told(str(known.get("source") or MISSING)), source)
         error = MISSING if fit is None else sourced(f"{fit * 100:.1f}{NBSP}%", source)
         row = [code(name), shown, origin, error]
         rows.append([*row, sourced(_date(str(known.get("when") or "")), source)] if several else row)

@@ -58,7 +58,8 @@ def _panel(axes: Axes, curve: dict[str, Any], target: dict[str, Any]) -> None:
             markerfacecolor="none",
             label=gettext("chosen"),
         )
-    axes.set_xlabel(gettext(curve["x_label"]))
+    runs_over = curve["x_label"]
+    axes.set_xlabel(gettext(runs_over))
     if all(float(x).is_integer() for x in xs) and len(xs) < 20:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.set_ylim(0, min(max([bound, *highs]) * 1.1, bound * SHOWN_ABOVE) if target["below"] else None)

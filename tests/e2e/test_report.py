@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reports import build as builder
-from reports import render
+from reports import fonts, render
 from reports.markdown import table
 from reports.runs import ReportError
 from tests.unit.reports_synthetic import Toy, write_runs
@@ -102,6 +102,23 @@ def test_every_printed_number_is_listed_with_the_key_it_was_read_from(runs: Path
         for source in row["sources"]:
             assert list(runs.glob(source["file"])), source
             assert source["commit"] == "0123456789abcdef0123" or "*" in source["file"], source
+
+
+def test_the_chinese_edition_has_no_text_without_a_glyph_and_none_left_in_english(built: Path) -> None:
+    text = (built / "report.zh.md").read_text("utf-8")
+    assert not fonts.missing(text, fonts.SERIF, fonts.SYMBOLS)
+    page = (built / "report.zh.html").read_text("utf-8")
+    body = re.sub(r'(?s)<style.*?</style>|<script.*?</script>|"data:[^"]*"', "", page)
+    assert not fonts.missing(body, fonts.SANS, fonts.SYMBOLS)
+    assert page.count("@font-face") == 2
+    assert set(re.findall(rb"/BaseFont/[A-Z]{6}\+(Noto\w+)", (built / "report.zh.pdf").read_bytes())) == {
+        b"NotoSansSC", b"NotoSerifSC",
+    }  # fmt: skip
+    words = {"the", "of", "and", "with", "is", "are", "not", "to", "from", "tasks"}
+    prose = re.sub(r"`[^`]*`|\]\([^)]*\)|<[^>]*>", "", text[: text.index("tbl:claims")])
+    assert not words & set(re.findall(r"[a-z]+", prose))
+    assert "[第 1 节](#sec:environment)" in text.replace("\xa0", " ")
+    assert "**表 1** " in text.replace("\xa0", " ")
 
 
 def test_the_pdf_has_pages(built: Path) -> None:
