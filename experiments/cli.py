@@ -50,6 +50,16 @@ EndpointsOption = Annotated[
         show_default=False,
     ),
 ]
+DeployedOption = Annotated[
+    bool,
+    typer.Option(
+        "--deployed",
+        help="Start no processes: submit to the schedulers and workers that run on --etcd-endpoints, and observe.",
+    ),
+]
+NamespaceOption = Annotated[
+    str, typer.Option(envvar="TANDEM_NAMESPACE", help="With --deployed: the prefix of their keys in etcd.")
+]
 ProfileOption = Annotated[
     Path | None,
     typer.Option(help="Parameters of the model, from `calibrate`. Default: the set that comes with Tandem."),
@@ -92,6 +102,8 @@ def run(
     quick: QuickOption = False,
     seed: SeedOption = None,
     endpoints: EndpointsOption = None,
+    deployed: DeployedOption = False,
+    namespace: NamespaceOption = "/tandem/",
     profile: ProfileOption = None,
 ) -> None:
     """Run a scenario and write its traces, samples and figures."""
@@ -104,7 +116,7 @@ def run(
         one = scenario.load(scenario_file, quick=quick)
         from experiments.run import run_scenario, worlds_of  # noqa: PLC0415 - pandas: after the file is known to be good
 
-        worlds = worlds_of(world.names, endpoints, profile)
+        worlds = worlds_of(world.names, endpoints, profile, namespace if deployed else None)
         with progress_bar(one.name) as on_step:
             summaries = run_scenario(one, worlds, out, seed=seed, on_step=on_step)
         Console().print(results(one.name, summaries))
