@@ -2,8 +2,8 @@
 
     python -m experiments.containers --out runs/containers.json
 
-Every compose that is installed is tried (docker-compose, docker compose), each as a project of its own, so that nobody's
-containers or volumes are touched. Everything is removed at the end, and after Ctrl-C.
+Every compose that is installed is tried (docker-compose, docker compose), each as a project of its own, so that no
+containers or volumes of anybody else are touched. Everything is removed at the end, and after Ctrl-C.
 """
 
 from collections.abc import Callable, Iterator

@@ -18,7 +18,7 @@ from experiments.world import ExperimentError
 
 ROOT = Path(__file__).parents[1]
 ASK_TIMEOUT_S = 30.0
-END_TIMEOUT_S = 20.0
+END_TIMEOUT_S = 10.0
 """From Ctrl-C to the end of a command: compose tells the engine, which may be busy."""
 TAIL_LINES, TAIL_CHARS = 8, 200
 PROJECT_LABEL, SERVICE_LABEL = "com.docker.compose.project", "com.docker.compose.service"
@@ -43,20 +43,27 @@ class Done(msgspec.Struct, frozen=True):
 
 
 class Running:
-    """A command that runs in the project's folder, in a process group of its own."""
+    """A command that runs in the project's folder, in a process group of its own.
+
+    Raises ExperimentError where there is no such program.
+    """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._started = time.monotonic()
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the command has ended
-        self._process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=self._file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        try:
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=self._file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._file.close()
+            raise ExperimentError(f"{command[0]} cannot be run: {error.strerror}") from error
 
     def wait(self, limit_s: float) -> Done:
         """Until it ends; at the limit, or when we are interrupted ourselves, it is ended."""
@@ -75,21 +82,23 @@ class Running:
         return Done(self._process.returncode, round(seconds, 3), interrupted, output)
 
     def _end(self) -> None:
-        """As Ctrl-C does, and then for good: also what the command left in the background."""
-        os.killpg(self._process.pid, signal.SIGINT)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(END_TIMEOUT_S)
+        """As Ctrl-C does, and then for good: also what the command left in the background.
+
+        Whoever was started in the background of a shell ignores SIGINT; SIGTERM follows.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(END_TIMEOUT_S)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(END_TIMEOUT_S)
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], limit_s: float) -> Done:
-    """Raises ExperimentError where there is no such program."""
-    try:
-        return Running(command, environment).wait(limit_s)
-    except OSError as error:
-        raise ExperimentError(f"{command[0]} cannot be run: {error.strerror}") from error
+    """Run a command to its end. Raises ExperimentError where there is no such program."""
+    return Running(command, environment).wait(limit_s)
 
 
 class Container(msgspec.Struct, frozen=True):

@@ -76,9 +76,7 @@ class DeployedWorld:
         return measured
 
 
-def _measure(
-    load: workload.Workload, generator: LoadProcess, store: EtcdStore, folder: Path, tell: Tell
-) -> Measured:
+def _measure(load: workload.Workload, generator: LoadProcess, store: EtcdStore, folder: Path, tell: Tell) -> Measured:
     before = environment.machine_load(time.monotonic())
     start = time.monotonic() + HEAD_START_S
     generator.start(start)

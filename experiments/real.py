@@ -82,7 +82,9 @@ class RealWorld:
             tell("starting the processes")
             components = stack.enter_context(Components(one.topology, self._endpoints, namespace, one.settings))
             components.start_all()
-            generator = stack.enter_context(LoadProcess(one, workload, self._endpoints, namespace, components.trace_dir))
+            generator = stack.enter_context(
+                LoadProcess(one, workload, self._endpoints, namespace, components.trace_dir)
+            )
             components.wait_registered()
             generator.wait_ready()
             measured = self._measure(one, workload, components, generator, store, tell)

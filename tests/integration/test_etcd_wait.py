@@ -1,5 +1,6 @@
 """Whoever is told to wait for etcd does so, says so, and gives up when told."""
 
+import contextlib
 import socket
 import subprocess
 import sys
@@ -49,10 +50,8 @@ def late(etcd: EmbeddedEtcd) -> Iterator[tuple[str, threading.Event]]:
     yield f"127.0.0.1:{door.getsockname()[1]}", opened
     opened.set()
     for one in sockets:
-        try:
+        with contextlib.suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         one.close()
     server.join(PATIENCE_S)
 
