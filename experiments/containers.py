@@ -18,8 +18,8 @@ from rich.console import Console
 
 from experiments import environment
 from experiments.console import clear_errors, say_where
+from experiments.containers_beyond import AFTER_THE_END, BEFORE_THE_END
 from experiments.containers_engine import about, ask, image
-from experiments.containers_faults import FAULTS
 from experiments.containers_trial import DEPLOYED, Step, Trial, did, nothing_left, serves, tells, version_of
 from experiments.world import ExperimentError
 
@@ -44,11 +44,13 @@ STEPS = (
     Step("9.1", "docker-compose logs -f worker-1", tells("worker-1"), follows=True),
     Step("9.1", "docker stats", tells("CPU", "MEM"), follows=True),
 )
-"""Before the faults; `ENDING` comes after them."""
+"""They leave five containers of worker-1 behind, as the source does; `ENDING` comes after what goes beyond it."""
 
 ENDING = (
     Step("9.1", "docker-compose down", nothing_left(volumes=1)),
     Step("1.3, 9.1", "docker-compose up -d", serves(DEPLOYED)),
+    Step("9.4", f"{CLIENT} --count=10", did(10)),
+    Step("beyond", "docker-compose exec -T scheduler tandem status --json", tells('"ended": 20')),  # `down` kept ten
     Step("9.1", "docker-compose down -v", nothing_left(volumes=0)),
 )
 
@@ -72,10 +74,12 @@ def try_out(words: str, tell: Callable[[str], None]) -> dict[str, Any]:
             trial.do(step)
             if not trial.rows[0]["holds"]:  # nothing runs: the rest would only say so again
                 return trial.record()
-        for fault in FAULTS:
-            fault(trial)
+        for beyond in BEFORE_THE_END:
+            beyond(trial)
         for step in ENDING:
             trial.do(step)
+        for beyond in AFTER_THE_END:
+            beyond(trial)
     finally:
         trial.remove()
     return trial.record()
@@ -108,9 +112,11 @@ def main(
     with clear_errors(PROGRAM):
         console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
         engine = about()
-        with image_kept():
-            trials = [try_out(words, console.print) for words in compose or installed()]
-            images = {name: image(name) for name in IMAGES}
+        trials, images = [], {}
+        for words in compose or installed():
+            with image_kept():  # each builds its own
+                trials.append(try_out(words, console.print))
+                images = {name: image(name) for name in IMAGES}
         record = {
             "claim": "MET-1",
             "date": datetime.now(UTC).isoformat(timespec="seconds"),

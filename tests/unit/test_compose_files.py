@@ -78,7 +78,7 @@ def test_etcd_is_a_durable_version_with_a_quota_and_compaction(name: str) -> Non
         assert setting(service, "max-txn-ops") == "4096"
         assert service["healthcheck"]["test"][0] == "CMD"  # the image has no shell
         assert any(mount.split(":")[1] == "/var/lib/etcd" for mount in service["volumes"])
-        assert setting(service, "data-dir") == "/var/lib/etcd"
+        assert setting(service, "data-dir") == "/var/lib/etcd/data"  # of its own, so that etcd alone may read it
 
 
 @pytest.mark.parametrize("name", FILES)
