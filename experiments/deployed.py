@@ -131,9 +131,16 @@ def _fits(one: Scenario, server: ServerInfo, found: Overview, where: str) -> Non
         )
     busy = sum(found.ready.values()) + found.later + found.running
     if busy:
-        raise ExperimentError(f"{busy:,} tasks wait or run at {where}: measure when nobody else uses it")
+        raise ExperimentError(f"{_number(busy, 'unfinished task')} at {where}: measure when nobody else uses it")
 
 
 def _told(schedulers: int, workers: int, slots: list[int], members: int) -> str:
     size = "/".join(map(str, slots)) or "0"
-    return f"{schedulers} schedulers, {workers} workers of {size} slots and {members} etcd members"
+    return (
+        f"{_number(schedulers, 'scheduler')}, {_number(workers, 'worker')} of {size} slots and "
+        f"{_number(members, 'etcd member')}"
+    )
+
+
+def _number(count: int, word: str) -> str:
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"

@@ -1,19 +1,22 @@
 """Scenarios on schedulers and workers that somebody else started, as `docker-compose up` does."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from typer.testing import CliRunner, Result
 
+from core.client import Client
 from core.etcd.embedded import EmbeddedEtcd
 from core.kv.requests import Found, Get
 from core.settings import SchedulerSettings, WorkerSettings
 from experiments import trace
+from experiments.aftermath import erase
+from experiments.cli import app
 from experiments.trace import stages
-from tests.cluster import PATIENCE_S, ROOT, Cluster, environment
+from tests.cluster import PATIENCE_S, Cluster
 
 SCENARIO = """
 name = "deployed"
@@ -40,22 +43,12 @@ def deployed(etcd: EmbeddedEtcd) -> Iterator[Cluster]:
         cluster.drain()
 
 
-def bench(cluster: Cluster, folder: Path, *, workers: int = 2, more: str = "") -> "subprocess.CompletedProcess[str]":
+def bench(cluster: Cluster, folder: Path, *, workers: int = 2, more: str = "") -> Result:
+    """In this process, which is faster; the load generator is a process of its own."""
     file = folder / "scenario.toml"
     file.write_text(SCENARIO.format(workers=workers, more=more))
     where = ("--deployed", "--etcd-endpoints", cluster.endpoints, "--namespace", cluster.namespace)
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "experiments.cli", "run", str(file)),
-            *("--world", "real", "--out", str(folder / "out"), *where),
-        ],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
+    return CliRunner().invoke(app, ["run", str(file), "--world", "real", "--out", str(folder / "out"), *where])
 
 
 def keys_of(cluster: Cluster) -> set[str]:
@@ -68,7 +61,7 @@ def test_it_submits_observes_and_removes_its_tasks(deployed: Cluster, tmp_path: 
     before = keys_of(deployed)
     for _ in range(2):  # the same seed twice: the ids must differ
         done = bench(deployed, tmp_path)
-        assert done.returncode == 0, done.stderr
+        assert done.exit_code == 0, done.output
         assert keys_of(deployed) == before
     out = tmp_path / "out"
     figures = json.loads((out / "metrics.json").read_text())["real"]
@@ -84,11 +77,12 @@ def test_it_submits_observes_and_removes_its_tasks(deployed: Cluster, tmp_path: 
     assert figures["steady_throughput_per_s"]["value"] > 40
     about = json.loads((out / "real" / "0" / "environment.json").read_text())
     assert about["deployed"] == {"schedulers": 1, "workers": 2, "worker_hosts": 1, "slots": 8}
+    stages_are_known_or_null(trace.read(out / "real" / "0" / "trace.parquet"))
 
 
-def test_stages_are_known_or_null_and_never_guessed(deployed: Cluster, tmp_path: Path) -> None:
-    assert bench(deployed, tmp_path).returncode == 0
-    times = stages(trace.read(tmp_path / "out" / "real" / "0" / "trace.parquet"))
+def stages_are_known_or_null(rows: pd.DataFrame) -> None:
+    """What other processes know is never guessed."""
+    times = stages(rows)
     known = {name for name in times if times[name].notna().all()}
     unknown = {name for name in times if times[name].isna().all()}
     assert known == {"submit_lag", "enqueue", "total"}
@@ -98,9 +92,9 @@ def test_stages_are_known_or_null_and_never_guessed(deployed: Cluster, tmp_path:
 
 def test_what_is_deployed_must_be_what_the_scenario_is_about(deployed: Cluster, tmp_path: Path) -> None:
     done = bench(deployed, tmp_path, workers=3)
-    assert done.returncode == 3
-    assert "1 schedulers, 3 workers of 4 slots" in done.stderr
-    assert "there are 1 schedulers, 2 workers of 4 slots" in done.stderr
+    assert done.exit_code == 3
+    assert "1 scheduler, 3 workers of 4 slots" in done.stderr
+    assert "there are 1 scheduler, 2 workers of 4 slots" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -113,34 +107,22 @@ def test_what_is_deployed_must_be_what_the_scenario_is_about(deployed: Cluster, 
 )
 def test_what_only_the_owner_can_do_is_refused(deployed: Cluster, tmp_path: Path, more: str, words: str) -> None:
     done = bench(deployed, tmp_path, more=more)
-    assert done.returncode == 3
+    assert done.exit_code == 3
     assert words in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_tasks_of_others_are_not_measured_with(deployed: Cluster, tmp_path: Path) -> None:
-    where = {"TANDEM_ETCD_ENDPOINTS": deployed.endpoints, "TANDEM_NAMESPACE": deployed.namespace}
-    subprocess.run(
-        [sys.executable, "-m", "core.cli", "submit", "--type", "sleep", "--payload", '{"duration_s": 20}'],
-        env=environment(where),
-        check=True,
-        timeout=PATIENCE_S,
-        capture_output=True,
-    )
+    with Client(deployed.endpoints, namespace=deployed.namespace) as client:
+        handle = client.submit("nobody-has-this")
     done = bench(deployed, tmp_path)
-    assert done.returncode == 3
-    assert "1 tasks wait or run" in done.stderr
+    assert done.exit_code == 3
+    assert "1 unfinished task" in done.stderr
+    erase(deployed.store, frozenset([handle.id]))
+    assert not any(handle.id in key for key in keys_of(deployed))
 
 
 def test_deployed_needs_to_know_where(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "experiments.cli", "run", "scaling-1", "--deployed", "--out", str(tmp_path / "out")],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert done.returncode == 3
+    arguments = ["run", "scaling-1", "--deployed", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, arguments, env={"TANDEM_ETCD_ENDPOINTS": None})
+    assert done.exit_code == 3
     assert "--etcd-endpoints" in done.stderr

@@ -87,7 +87,7 @@ def test_it_gives_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_mistake_in_the_endpoints_is_not_waited_for() -> None:
-    with pytest.raises(ValueError, match="not host:port"):
+    with pytest.raises(ValueError, match="not a host name"):
         wait_for_etcd("a b", PATIENCE_S, lambda _: None)
 
 
