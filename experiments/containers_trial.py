@@ -47,7 +47,8 @@ class Trial:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"COMPOSE_PROJECT_NAME": self.project}
+        """Of every command: what the user's own environment says of his deployment must not reach ours."""
+        return {"COMPOSE_PROJECT_NAME": self.project, "COMPOSE_FILE": "docker-compose.yml", "TANDEM_ETCD_PORT": ""}
 
     def do(self, step: Step) -> None:
         """Run one step and note what happened."""
