@@ -111,27 +111,24 @@ def main(
     """Try the commands of claim MET-1 with a running container engine. It takes some minutes: an image is built."""
     with clear_errors(PROGRAM):
         console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
-        engine = about()
-        trials, images = [], {}
-        for words in compose or installed():
-            with image_kept():  # each builds its own
-                trials.append(try_out(words, console.print))
-                images = {name: image(name) for name in IMAGES}
-        record = {
-            "claim": "MET-1",
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "holds": all(trial["holds"] for trial in trials),
-            "engine": engine,
-            "images": images,
-            "trials": trials,
-            "environment": environment.describe(),
-        }
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
-        for trial in trials:
-            held = sum(row["holds"] for row in trial["steps"])
-            console.print(f"{trial['compose']} {trial['version']}: {held} of {len(trial['steps'])} steps hold")
+        record: dict[str, Any] = {"claim": "MET-1", "holds": True, "engine": about(), "images": {}, "trials": []}
+        record |= {"date": datetime.now(UTC).isoformat(timespec="seconds"), "environment": environment.describe()}
+        with image_kept():
+            for words in compose or installed():
+                trial = try_out(words, console.print)
+                record["trials"].append(trial)
+                record["images"] = {name: image(name) for name in IMAGES}
+                record["holds"] = record["holds"] and trial["holds"]
+                write(record, out)  # after each: what is done is kept
+                held = sum(row["holds"] for row in trial["steps"])
+                console.print(f"{words} {trial['version']}: {held} of {len(trial['steps'])} steps hold")
         say_where(out)
+
+
+def write(record: dict[str, Any], out: Path) -> None:
+    """The record as JSON. Raises OSError."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ SCENARIO = "scaling-3"
 SEEN_TIMEOUT_S = 60.0
 GRACE_S = 40.0
 """`stop_grace_period` of the compose file: what takes longer was killed."""
-LATE_S = 10.0
+LATE_S = 6.0
 """How long the others wait for an etcd that starts after them."""
 
 Break = Callable[[Trial], tuple[str, str | None]]

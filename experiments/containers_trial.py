@@ -11,7 +11,7 @@ import msgspec
 from experiments.containers_engine import Done, containers, leftovers, run
 from experiments.world import ExperimentError
 
-LIMIT_S, FOLLOW_S = 180.0, 6.0
+LIMIT_S, FOLLOW_S = 180.0, 4.0
 DEPLOYED = {"etcd": 1, "scheduler": 1, "worker-1": 1, "worker-2": 1, "worker-3": 1}
 """Containers of each service after `up -d`."""
 
