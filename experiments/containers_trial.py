@@ -129,6 +129,16 @@ def did(count: int) -> Expect:
     return check
 
 
+def ended(*, more_than: int) -> Expect:
+    """`tandem status --json` counts more tasks that have ended."""
+
+    def check(_trial: Trial, done: Done) -> str | None:
+        found = re.search(r'"ended": (\d+)', done.output)
+        return None if found and int(found[1]) > more_than else f"not more than {more_than} tasks are kept"
+
+    return check
+
+
 def tells(*words: str) -> Expect:
     """The output holds these words."""
 
