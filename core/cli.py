@@ -53,6 +53,12 @@ ConfigFile = Annotated[
 TraceDir = Annotated[Path | None, typer.Option(help="Keep the moments of every task in files here.", hidden=True)]
 RecordFile = Annotated[Path | None, typer.Option(help="Record every step of the machine, for replay.", hidden=True)]
 App = Annotated[str | None, typer.Option("--app", metavar="MODULE:NAME", help="Your `Handlers` object.")]
+Placement = Annotated[
+    str | None,
+    typer.Option(
+        "--placement", metavar="NAME", help="Who takes the next task: least_loaded, or MODULE:FUNCTION of yours."
+    ),
+]
 Queues = Annotated[list[str] | None, typer.Option("--queue", help="Serve only this queue (may be repeated).")]
 DEFAULT_NAMESPACE = "/tandem/"
 
@@ -112,19 +118,21 @@ def up(
     namespace: Namespace = DEFAULT_NAMESPACE,
     config: ConfigFile = None,
     handlers: App = None,
+    placement: Placement = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C: an etcd of its own (data is temporary), schedulers, workers."""
     from core.commands.up import Plan, run_up  # noqa: PLC0415
 
     with _clear_errors():
-        plan = Plan(workers, slots, schedulers, endpoints, _namespace(namespace), config, handlers)
+        plan = Plan(workers, slots, schedulers, endpoints, _namespace(namespace), config, handlers, placement)
         raise typer.Exit(run_up(plan))
 
 
-@app.command(epilog="Example: `tandem scheduler --etcd-endpoints 127.0.0.1:2379`")
+@app.command(epilog="Example: `tandem scheduler --etcd-endpoints 127.0.0.1:2379 --placement packing:most_loaded`")
 def scheduler(
     *,
     name: Annotated[str, typer.Option(help="Name of this scheduler.")] = "",
+    placement: Placement = None,
     endpoints: Endpoints = None,
     etcd_wait_s: EtcdWait = 0.0,
     namespace: Namespace = DEFAULT_NAMESPACE,
@@ -135,6 +143,8 @@ def scheduler(
     leash_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run a scheduler. Run as many as you like: they share the work, and none is the leader."""
+    import msgspec  # noqa: PLC0415
+
     from core.kv.keys import check_name  # noqa: PLC0415
     from core.runtime.process import HOST, Options, log, set_up_logging  # noqa: PLC0415
     from core.runtime.waiting import wait_for_etcd  # noqa: PLC0415
@@ -150,6 +160,8 @@ def scheduler(
             leash=leash_fd,
         )
         settings = _config(config).scheduler
+        if placement is not None:
+            settings = msgspec.structs.replace(settings, placement=placement)
         check_name("scheduler", options.name)
         set_up_logging(options.name, verbose=verbose)
         wait_for_etcd(options.endpoints, etcd_wait_s, log.info)
