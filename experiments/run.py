@@ -2,6 +2,7 @@
 
     DIR/scenario.toml, metrics.json                                the scenario as it was run, and the summary
     DIR/<world>/<repetition>/scenario.toml, environment.json, trace.parquet, resources.parquet, metrics.json
+    DIR/real/<repetition>/etcd.json                                what etcd's members said of themselves
 
 The repetitions of the worlds are interleaved, so that a machine that slows down meanwhile slows both alike.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from experiments import environment, metrics, scenario, trace, workload
+from experiments import environment, etcd_metrics, metrics, scenario, trace, workload
 from experiments.schema import Scenario
 from experiments.world import ExperimentError, Measured, Tell, World, WorldName
 
@@ -125,6 +126,8 @@ def run_repetition(
     scenario.write(one, directory)
     trace.write(measured.trace, directory / "trace.parquet")
     trace.write(measured.resources, directory / "resources.parquet")
+    if measured.etcd:
+        etcd_metrics.write(measured.etcd, directory / "etcd.json")
     for name, text in measured.logs.items():
         (directory / f"{name}.log").write_text(text)
     about: dict[str, Any] = {
@@ -141,13 +144,15 @@ def run_repetition(
 
 def figures_of(one: Scenario, measured: Measured) -> metrics.Values:
     """The figures of one repetition."""
-    return metrics.of_repetition(
+    values = metrics.of_repetition(
         measured.trace,
         measured.resources,
         measured.counts,
         slots=one.topology.workers * one.topology.slots,
         warmup_s=one.measure.warmup_s,
+        faults=one.faults,
     )
+    return values | {"etcd": etcd_metrics.figures(measured.etcd, values["completed"])}
 
 
 def clear(out: Path) -> None:

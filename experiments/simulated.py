@@ -116,9 +116,9 @@ def _seed(seed: int, repetition: int, replica: int) -> int:
 
 
 def _resources(result: SimResult) -> pd.DataFrame:
-    """CPU time as in the real world; the model knows no memory."""
-    rows: list[tuple[float, str, float, int]] = [(one.time_s, one.component, one.cpu_s, 0) for one in result.samples]
-    return pd.DataFrame(rows, columns=list(RESOURCE_COLUMNS))
+    """CPU time as in the real world; the model knows no memory and no bytes."""
+    rows = [(one.time_s, one.component, one.cpu_s) for one in result.samples]
+    return pd.DataFrame(rows, columns=["time_s", "component", "cpu_s"]).reindex(columns=list(RESOURCE_COLUMNS))
 
 
 def _logs(result: SimResult) -> dict[str, str]:

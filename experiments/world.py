@@ -1,6 +1,6 @@
 """What a world is to an experiment: something that runs one repetition of a scenario and hands back what it saw."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Protocol, Self
@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol, Self
 import pandas as pd
 
 from experiments import trace
+from experiments.etcd_metrics import Member
 from experiments.metrics import Counts
 from experiments.schema import Scenario
 from experiments.workload import Workload
@@ -27,6 +28,8 @@ class Measured:
     environment: dict[str, Any]
     logs: dict[str, str] = field(default_factory=dict)
     """What the processes wrote, where something went wrong."""
+    etcd: Sequence[Member] = ()
+    """What etcd's members said of themselves; the model's say nothing."""
 
 
 class Aftermath(Protocol):
