@@ -1,6 +1,7 @@
 """The compose files keep the rules that `up --scale`, a busy queue and a crash need. No engine takes part."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -114,5 +115,7 @@ def test_the_image_has_the_versions_that_are_tested() -> None:
         return set(re.findall(r"^([\w.-]+==[^\s;\\]+)", (ROOT / ".ci" / name).read_text(), re.MULTILINE))
 
     image = pins("requirements-image.txt")
-    assert image
     assert image <= pins("requirements.txt")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = {re.split(r"[=<>~!]", one)[0].lower() for one in project["dependencies"]}
+    assert needed <= {pin.partition("==")[0] for pin in image}  # a new one needs `make pins`
