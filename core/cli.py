@@ -36,6 +36,16 @@ Endpoints = Annotated[
         show_default=False,
     ),
 ]
+EtcdWait = Annotated[
+    float,
+    typer.Option(
+        "--etcd-wait",
+        envvar="TANDEM_ETCD_WAIT_S",
+        min=0.0,
+        metavar="SECONDS",
+        help="Wait so long for an etcd that is still starting.",
+    ),
+]
 Namespace = Annotated[str, typer.Option(envvar="TANDEM_NAMESPACE", help="Prefix of all keys in etcd.")]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file with tables \\[scheduler], \\[worker], \\[client].")
@@ -43,6 +53,12 @@ ConfigFile = Annotated[
 TraceDir = Annotated[Path | None, typer.Option(help="Keep the moments of every task in files here.", hidden=True)]
 RecordFile = Annotated[Path | None, typer.Option(help="Record every step of the machine, for replay.", hidden=True)]
 App = Annotated[str | None, typer.Option("--app", metavar="MODULE:NAME", help="Your `Handlers` object.")]
+Placement = Annotated[
+    str | None,
+    typer.Option(
+        "--placement", metavar="NAME", help="Who takes the next task: least_loaded, or MODULE:FUNCTION of yours."
+    ),
+]
 Queues = Annotated[list[str] | None, typer.Option("--queue", help="Serve only this queue (may be repeated).")]
 DEFAULT_NAMESPACE = "/tandem/"
 
@@ -102,20 +118,23 @@ def up(
     namespace: Namespace = DEFAULT_NAMESPACE,
     config: ConfigFile = None,
     handlers: App = None,
+    placement: Placement = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C: an etcd of its own (data is temporary), schedulers, workers."""
     from core.commands.up import Plan, run_up  # noqa: PLC0415
 
     with _clear_errors():
-        plan = Plan(workers, slots, schedulers, endpoints, _namespace(namespace), config, handlers)
+        plan = Plan(workers, slots, schedulers, endpoints, _namespace(namespace), config, handlers, placement)
         raise typer.Exit(run_up(plan))
 
 
-@app.command(epilog="Example: `tandem scheduler --etcd-endpoints 127.0.0.1:2379`")
+@app.command(epilog="Example: `tandem scheduler --etcd-endpoints 127.0.0.1:2379 --placement packing:most_loaded`")
 def scheduler(
     *,
     name: Annotated[str, typer.Option(help="Name of this scheduler.")] = "",
+    placement: Placement = None,
     endpoints: Endpoints = None,
+    etcd_wait_s: EtcdWait = 0.0,
     namespace: Namespace = DEFAULT_NAMESPACE,
     config: ConfigFile = None,
     trace_dir: TraceDir = None,
@@ -124,8 +143,11 @@ def scheduler(
     leash_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run a scheduler. Run as many as you like: they share the work, and none is the leader."""
+    import msgspec  # noqa: PLC0415
+
     from core.kv.keys import check_name  # noqa: PLC0415
-    from core.runtime.process import HOST, Options, set_up_logging  # noqa: PLC0415
+    from core.runtime.process import HOST, Options, log, set_up_logging  # noqa: PLC0415
+    from core.runtime.waiting import wait_for_etcd  # noqa: PLC0415
     from core.scheduler import run_scheduler  # noqa: PLC0415
 
     with _clear_errors():
@@ -138,8 +160,11 @@ def scheduler(
             leash=leash_fd,
         )
         settings = _config(config).scheduler
+        if placement is not None:
+            settings = msgspec.structs.replace(settings, placement=placement)
         check_name("scheduler", options.name)
         set_up_logging(options.name, verbose=verbose)
+        wait_for_etcd(options.endpoints, etcd_wait_s, log.info)
         raise typer.Exit(run_scheduler(options, settings))
 
 
@@ -151,6 +176,7 @@ def worker(
     queues: Queues = None,
     handlers: App = None,
     endpoints: Endpoints = None,
+    etcd_wait_s: EtcdWait = 0.0,
     namespace: Namespace = DEFAULT_NAMESPACE,
     config: ConfigFile = None,
     trace_dir: TraceDir = None,
@@ -165,7 +191,7 @@ def worker(
     """
     import msgspec  # noqa: PLC0415
 
-    from core.runtime.process import HOST, Options, set_up_logging  # noqa: PLC0415
+    from core.runtime.process import HOST, Options, log, set_up_logging  # noqa: PLC0415
 
     with _clear_errors():
         settings = _config(config).worker
@@ -183,11 +209,13 @@ def worker(
         if nanny_fd is None:
             set_up_logging(options.name, verbose=verbose)
             raise typer.Exit(_nanny(options, leash_fd))
+        from core.runtime.waiting import wait_for_etcd  # noqa: PLC0415
         from core.worker import check_names, gather_handlers, run_worker  # noqa: PLC0415
 
         found = gather_handlers(handlers)
         check_names(options.name, settings.queues)
         set_up_logging(options.name, verbose=verbose)
+        wait_for_etcd(options.endpoints, etcd_wait_s, log.info)
         raise typer.Exit(run_worker(options, settings, found, nanny_fd))
 
 
@@ -215,13 +243,14 @@ def submit(
     timeout_s: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait at most.")] = 3600.0,
     force: Annotated[bool, typer.Option("--force", help="Submit although no live worker has the handler.")] = False,
     endpoints: Endpoints = None,
+    etcd_wait_s: EtcdWait = 0.0,
     namespace: Namespace = DEFAULT_NAMESPACE,
 ) -> None:
     """Submit tasks."""
     from core.commands.submit import Order, run_submit  # noqa: PLC0415
 
     with _clear_errors():
-        order = Order(type_, queue, count, payload, priority, max_attempts, wait, timeout_s, force)
+        order = Order(type_, queue, count, payload, priority, max_attempts, wait, timeout_s, force, etcd_wait_s)
         raise typer.Exit(run_submit(order, _endpoints(endpoints), _namespace(namespace)))
 
 
