@@ -163,7 +163,7 @@ def clear(out: Path) -> None:
     """
     worlds = [out / name for name in ("real", "sim") if (out / name).exists()]
     for world in worlds:
-        strange = [path for path in ([world] if not world.is_dir() else world.iterdir()) if not _is_repetition(path)]
+        strange = [path for path in ([world] if not world.is_dir() else world.iterdir()) if not is_repetition(path)]
         if strange:
             raise ExperimentError(f"{strange[0]} is not from an earlier run: choose another folder for --out")
     for world in worlds:
@@ -171,5 +171,19 @@ def clear(out: Path) -> None:
     (out / "metrics.json").unlink(missing_ok=True)
 
 
-def _is_repetition(path: Path) -> bool:
-    return path.is_dir() and path.name.isdecimal() and (path / "scenario.toml").is_file()
+def is_repetition(path: Path) -> bool:
+    """Whether a folder holds a repetition, or is an empty one that is to hold it."""
+    if not (path.is_dir() and path.name.isdecimal()):
+        return False
+    return (path / "scenario.toml").is_file() or not any(path.iterdir())
+
+
+def choose(one: Scenario, names: Sequence[WorldName]) -> list[WorldName]:
+    """Those of the worlds that a scenario can run in. Raises ScenarioError where it is none."""
+    found = [name for name in names if name in one.worlds]
+    if not found:
+        raise scenario.ScenarioError(
+            f"scenario {one.name} runs in the model only (its [model] table or a partition says what no machine at "
+            f"hand can be): leave out --world real"
+        )
+    return found

@@ -13,6 +13,7 @@ import pandas as pd
 from experiments import trace
 from experiments.components import config_of
 from experiments.metrics import RESOURCE_COLUMNS
+from experiments.overrides import of_model
 from experiments.schema import Scenario
 from experiments.workload import BASE_MS, Workload
 from experiments.world import ExperimentError, Measured, Tell, join
@@ -102,7 +103,10 @@ class SimulatedWorld:
             client=config.client,
             faults=[Fault(fault.kind, fault.at_s, fault.target, fault.duration_s) for fault in one.faults],
             seed=_seed(one.measure.seed, workload.repetition, self._replica),
-            values=msgspec.structs.replace(self._values, etcd_members=one.topology.etcd_members),
+            values=msgspec.structs.replace(
+                of_model(one.model, self._values) if one.model else self._values,
+                etcd_members=one.topology.etcd_members,
+            ),
             refinement=self._refinement,
             limit_s=last_s + PATIENCE_FACTOR * work_s + mended_s + PATIENCE_S,
             start_wall_at=BASE_MS / 1000,
