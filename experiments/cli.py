@@ -37,6 +37,13 @@ class Worlds(StrEnum):
                 return ["real", "sim"]
 
 
+class Editions(StrEnum):
+    """As `reports.language.LANGUAGES`."""
+
+    EN = "en"
+    ZH = "zh"
+
+
 WorldOption = Annotated[Worlds, typer.Option("--world", help="The real system, the model, or one after the other.")]
 QuickOption = Annotated[bool, typer.Option("--quick", help="Apply the scenario's \\[quick] table: fewer tasks.")]
 SeedOption = Annotated[int | None, typer.Option(min=0, help="Replaces the scenario's seed.")]
@@ -59,6 +66,10 @@ DeployedOption = Annotated[
 ]
 NamespaceOption = Annotated[
     str, typer.Option(envvar="TANDEM_NAMESPACE", help="With --deployed: the prefix of their keys in etcd.")
+]
+LanguagesOption = Annotated[
+    list[Editions] | None,
+    typer.Option("--lang", help="Edition of the report: English or Chinese. Default: both.", show_default=False),
 ]
 ProfileOption = Annotated[
     Path | None,
