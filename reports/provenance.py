@@ -21,6 +21,7 @@ _OWN_DIGITS = str.maketrans("0123456789", "".join(chr(0xE010 + digit) for digit 
 _PLAIN_DIGITS = {ord(own): str(digit) for digit, own in enumerate("".join(chr(0xE010 + digit) for digit in range(10)))}
 _MARK = re.compile(f"{OPEN}([\ue010-\ue019]*){MIDDLE}|{CLOSE}")
 _MARKED = re.compile(f"{OPEN}([\ue010-\ue019]*){MIDDLE}([^{OPEN}{CLOSE}]*){CLOSE}")
+_ESCAPED = re.compile(r"\\(.)")
 _CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 SHOWN_SOURCES = 3
 """More sources than these are counted in the HTML's tooltip; numbers.json has all."""
@@ -99,7 +100,7 @@ class Ledger:
         """The list as numbers.json has it."""
         return [
             {
-                "text": str(text),
+                "text": _ESCAPED.sub(r"\1", text),
                 "sources": [{"file": one.file, "key": one.key, "commit": self._commit_of(one.file)} for one in sources],
             }
             for text, sources in self._numbers
