@@ -19,8 +19,6 @@ from babel.messages.pofile import read_po, write_po
 from reports.language import LANGUAGES, Language, catalogue_path, first_form
 
 SOURCE = Path(__file__).parent
-CLAIMS = next((SOURCE.parent / "experiments").rglob("claims.toml"))
-"""Not code: the statements of the claims, which `claims.json` carries into the report."""
 KEYWORDS: dict[str, Any] = {
     "gettext": None,
     "mark": None,
@@ -57,15 +55,16 @@ def wanted() -> Catalog:
         SOURCE, METHODS, OPTIONS, KEYWORDS, comment_tags=("Translators:",), strip_comment_tags=True
     ):
         found.add(message, None, [(f"reports/{file}", 0)], auto_comments=comments, context=context)
-    for text in claim_texts():
-        found.add(text, None, [(CLAIMS.relative_to(SOURCE.parent).as_posix(), 0)])
+    for file, text in claim_texts():
+        found.add(text, None, [(file, 0)])
     return found
 
 
-def claim_texts() -> Iterator[str]:
-    """The statements of the claims."""
-    for claim in tomllib.loads(CLAIMS.read_text("utf-8"))["claim"]:
-        yield str(claim["statement"])
+def claim_texts() -> Iterator[tuple[str, str]]:
+    """The statements of the claims, which are not code, with their file: `claims.json` carries them into the report."""
+    for path in sorted((SOURCE.parent / "experiments").rglob("claims.toml")):
+        for claim in tomllib.loads(path.read_text("utf-8"))["claim"]:
+            yield path.relative_to(SOURCE.parent).as_posix(), str(claim["statement"])
 
 
 def current(language: Language) -> Catalog:
@@ -86,20 +85,19 @@ def kind_of(message: Message) -> str:
 
 def faults(language: Language) -> list[str]:
     """What keeps a catalogue from being complete, each in a sentence."""
-    known, found = current(language), []
     needed = {(one.context, first_form(one.id)): one for one in wanted() if one.id}
-    have = {(one.context, first_form(one.id)): one for one in known if one.id}
-    found += [f"no translation of {key!r}" for (_, key) in needed if not _text_of(have.get((_, key)))]
-    found += [f"no longer used: {key!r}" for (_, key) in have if (_, key) not in needed]
-    for place, one in needed.items():
-        translated = have.get(place)
-        if translated is None or not (text := _text_of(translated)):
-            continue
-        if translated.fuzzy:
-            found.append(f"not checked (fuzzy): {place[1]!r}")
+    have = {(one.context, first_form(one.id)): one for one in current(language) if one.id}
+    found = [f"no longer used: {key[1]!r}" for key in have if key not in needed]
+    for key, one in needed.items():
+        translated = have.get(key)
+        text = _text_of(translated)
         sources = one.id if isinstance(one.id, list | tuple) else [one.id]
-        if fields(text, kind_of(one)) not in [fields(source, kind_of(one)) for source in sources]:
-            found.append(f"the placeholders differ: {place[1]!r} and {text!r}")
+        if translated is None or not text:
+            found.append(f"no translation of {key[1]!r}")
+        elif translated.fuzzy:
+            found.append(f"not checked (fuzzy): {key[1]!r}")
+        elif fields(text, kind_of(one)) not in [fields(source, kind_of(one)) for source in sources]:
+            found.append(f"the placeholders differ: {key[1]!r} and {text!r}")
     return found
 
 

@@ -1,6 +1,7 @@
 """From one Markdown source to three files, with pandoc and typst; nothing is taken from the system or the network."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from reports.runs import ReportError
 TEMPLATES = Path(__file__).parent / "templates"
 SOURCE_FORMAT = "markdown+east_asian_line_breaks"  # @fig:name parses as a citation; the filter resolves it
 FILTER = TEMPLATES / "crossref.lua"
+_MATH_TEXT = re.compile(r'(?<=<mtext mathvariant="italic">)[^<]+')
 _FILTER_ERROR = re.compile(r"report: (.+)")
 
 
@@ -85,10 +87,15 @@ def to_html(pages: Pages) -> str:
         "--standalone", "--embed-resources", "--mathml", "--toc", "--toc-depth=2", "--section-divs",
         f"--template={TEMPLATES / 'report.html'}", *(f"--variable={key}:{value}" for key, value in variables.items()),
     ]  # fmt: skip
-    text = _pandoc(pages, "html5", [*arguments, *_cjk()])
+    text = _MATH_TEXT.sub(_plain_letters, _pandoc(pages, "html5", [*arguments, *_cjk()]))
     if current() != "zh":
         return text
     return text.replace("</head>", f"<style>\n{fonts.css(text)}\n</style>\n</head>", 1)
+
+
+def _plain_letters(found: re.Match[str]) -> str:
+    """Words in formulas in letters that every font has; pandoc writes mathematical ones, the style makes them slant."""
+    return unicodedata.normalize("NFKC", found.group(0))
 
 
 def _cjk() -> list[str]:
