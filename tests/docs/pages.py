@@ -1,5 +1,6 @@
 """The pages of the documentation, and what stands in them."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,7 +73,7 @@ def anchors(page: Path) -> set[str]:
     """The anchors of the headings, as GitHub makes them."""
     found: list[str] = []
     tokens = _tokens(page)
-    for opening, heading in zip(tokens, tokens[1:], strict=False):
+    for opening, heading in itertools.pairwise(tokens):
         if opening.type != "heading_open":
             continue
         words = "".join(child.content for child in heading.children or () if child.type in {"text", "code_inline"})

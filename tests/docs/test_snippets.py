@@ -1,0 +1,133 @@
+"""The examples in the pages do what the pages show: Python, commands and scenario files, in the order of the page.
+
+A page's Python runs in one namespace, against a `tandem up` of its own; a block that begins with `# name.py` is a file
+in its folder, and an `app` in it gives the workers their handlers. What a line prints stands behind it as a comment.
+Of the commands, `tandem submit`, `status` and `task` are run, and what is printed under them is compared; ids of tasks
+are those of the run, and numbers may differ. `<!-- skip: next -->` leaves a block alone.
+"""
+
+import contextlib
+import io
+import re
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sybil import Document, Example
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.markdown import CodeBlockParser, SkipParser
+from typer.testing import CliRunner
+
+import core.cli
+from core.settings import load_config
+from experiments import scenario
+from tests.docs.pages import ROOT
+from tests.docs.test_commands import words_of
+from tests.up import Up
+
+PAGES = ["README.md", "docs/tutorial.md", "docs/scenarios.md", "docs/troubleshooting.md", "docs/architecture.md"]
+RUN = {"submit", "status", "task"}
+COLUMNS = "100"
+TASK_ID = re.compile(r"\b[0-9a-f]{32}\b")
+FILE = re.compile(r"# (\w+\.py)\n")
+SHOWN = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
+_python = PythonEvaluator()
+
+
+def run_python(example: Example) -> str | None:
+    """What it prints must be what the comments behind its `print` lines say; `...` stands for anything."""
+    source = str(example.parsed)
+    if FILE.match(source):
+        return None  # it was written before the page began
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        _python(example)
+    shown = SHOWN.findall(source)
+    lines = printed.getvalue().splitlines()
+    for expected, line in zip(shown, lines, strict=False):
+        if not re.fullmatch(re.escape(expected).replace(r"\.\.\.", ".*"), line):
+            return f"{expected!r} was promised, {line!r} printed"
+    return None if len(shown) == len(lines) else f"{len(shown)} lines were promised, printed was: {lines}"
+
+
+def run_console(example: Example) -> str | None:
+    """Run those of the block's commands that may be run, and compare what they print."""
+    ids: dict[str, str] = example.namespace.setdefault("_ids", {})
+    for part in re.split(r"^\$ ", str(example.parsed), flags=re.MULTILINE)[1:]:
+        command, _, shown = part.partition("\n")
+        words = words_of(command)
+        if words[0] != "tandem" or words[1] not in RUN:
+            continue
+        arguments = [TASK_ID.sub(lambda match: ids.get(match[0], match[0]), word) for word in words[1:]]
+        result = CliRunner().invoke(core.cli.app, arguments, env={"COLUMNS": COLUMNS}, catch_exceptions=False)
+        ids.update(zip(TASK_ID.findall(shown), TASK_ID.findall(result.output), strict=False))
+        if shape(shown) != shape(result.output):
+            return f"$ {command}\nis shown with\n{shown}\nbut prints\n{result.output}"
+    return None
+
+
+def shape(printed: str) -> list[str]:
+    """What is printed, without what differs from run to run: numbers, ids, this machine's name, widths of tables."""
+    text = re.sub(r"\b[0-9a-f]{12,}\b", "ID", printed.replace(socket.gethostname(), "laptop"))
+    text = re.sub(r"[\u2500-\u257f]+", " ", text)  # the lines of tables
+    text = re.sub(r"\d[\d.,:-]*", "N", text)
+    return [line for line in (" ".join(line.split()) for line in text.splitlines()) if line]
+
+
+def read_toml(example: Example, folder: Path) -> str | None:
+    """A scenario or a settings file must be accepted; other pieces must be TOML."""
+    file = folder / "example.toml"
+    file.write_text(example.parsed)
+    if re.search(r"^name = ", example.parsed, re.MULTILINE):
+        scenario.load(file)
+    elif re.search(r"^\[(scheduler|worker|client)\]", example.parsed, re.MULTILINE):
+        load_config(file)
+    return None
+
+
+@pytest.fixture
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="tandem-test-") as name:
+        monkeypatch.setattr(tempfile, "tempdir", name)  # where a running `tandem up` is looked for
+        monkeypatch.chdir(name)
+        yield Path(name)
+
+
+def start(document: Document, folder: Path) -> Up | None:
+    """What the page's examples need: its files, and a `tandem up` where something runs."""
+    apps: list[str] = []
+    runs = False
+    for example in document:
+        source = str(example.parsed)
+        if match := FILE.match(source):
+            (folder / match[1]).write_text(source)
+            apps += [f"{match[1].removesuffix('.py')}:app"] if re.search(r"^app = ", source, re.MULTILINE) else []
+        runs = runs or "Client(" in source or any(f"$ tandem {command}" in source for command in RUN)
+    if not runs:
+        return None
+    up = Up(folder, "--workers", "2", *(word for app in apps for word in ("--app", app)))
+    up.wait(workers=2)
+    return up
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TANDEM_ETCD_ENDPOINTS", raising=False)
+    monkeypatch.delenv("TANDEM_NAMESPACE", raising=False)
+    parsers: list[Any] = [
+        SkipParser(),
+        CodeBlockParser("python", run_python),
+        CodeBlockParser("console", run_console),
+        CodeBlockParser("toml", lambda example: read_toml(example, folder)),
+    ]
+    document = Document.parse(str(ROOT / page), *parsers)
+    up = start(document, folder)
+    try:
+        for example in document:
+            example.evaluate()
+    finally:
+        if up is not None:
+            up.close()
