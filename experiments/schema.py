@@ -42,7 +42,7 @@ class Topology(_Table, frozen=True):
     worker_poll_interval_s: Positive = 0.5
     """Poll mode only: how often a worker fetches what it was assigned."""
     ticker: Ticker = "rate"
-    """Poll mode only. `"rate"`: ticks on a fixed grid, like Go's Ticker. `"delay"`: from the end of the last poll on."""
+    """Poll mode only. `"rate"`: ticks on a fixed grid, like Go's Ticker. `"delay"`: from the end of the last poll."""
     lease_ttl_s: Ttl = 5.0
     """Of workers and schedulers: how long a silent one counts as alive. etcd allows no less than 2 s."""
     etcd_members: Literal[1, 3, 5] = 1

@@ -1,7 +1,7 @@
 """The examples in the pages do what the pages show: Python, commands and scenario files, in the order of the page.
 
-A page's Python runs in one namespace, against a `tandem up` of its own; a block that begins with `# name.py` is a file
-in its folder, and an `app` in it gives the workers their handlers. What a line prints stands behind it as a comment.
+A page's Python runs in one namespace, against a running `tandem up`; a block that begins with `# name.py` is a file in
+its folder, and an `app` in it gives the workers their handlers. What a line prints stands behind it as a comment.
 Of the commands, `tandem submit`, `status` and `task` are run, and what is printed under them is compared; ids of tasks
 are those of the run, and numbers may differ. `<!-- skip: next -->` leaves a block alone.
 """
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from sybil import Document, Example
 from sybil.evaluators.python import PythonEvaluator
@@ -22,7 +23,7 @@ from sybil.parsers.markdown import CodeBlockParser, SkipParser
 from typer.testing import CliRunner
 
 import core.cli
-from core.settings import load_config
+from core.settings import Config
 from experiments import scenario
 from tests.docs.pages import ROOT
 from tests.docs.test_commands import words_of
@@ -64,7 +65,7 @@ def run_console(example: Example) -> str | None:
         arguments = [TASK_ID.sub(lambda match: ids.get(match[0], match[0]), word) for word in words[1:]]
         result = CliRunner().invoke(core.cli.app, arguments, env={"COLUMNS": COLUMNS}, catch_exceptions=False)
         ids.update(zip(TASK_ID.findall(shown), TASK_ID.findall(result.output), strict=False))
-        if shape(shown) != shape(result.output):
+        if sorted(shape(shown)) != sorted(shape(result.output)):  # two streams: a terminal mixes them in another order
             return f"$ {command}\nis shown with\n{shown}\nbut prints\n{result.output}"
     return None
 
@@ -77,57 +78,55 @@ def shape(printed: str) -> list[str]:
     return [line for line in (" ".join(line.split()) for line in text.splitlines()) if line]
 
 
-def read_toml(example: Example, folder: Path) -> str | None:
+def read_toml(example: Example) -> str | None:
     """A scenario or a settings file must be accepted; other pieces must be TOML."""
-    file = folder / "example.toml"
-    file.write_text(example.parsed)
-    if re.search(r"^name = ", example.parsed, re.MULTILINE):
+    source = str(example.parsed)
+    if re.search(r"^name = ", source, re.MULTILINE):
+        file = Path(f"example-{example.line}.toml")
+        file.write_text(source)
         scenario.load(file)
-    elif re.search(r"^\[(scheduler|worker|client)\]", example.parsed, re.MULTILINE):
-        load_config(file)
+    elif re.search(r"^\[(scheduler|worker|client)\]", source, re.MULTILINE):
+        msgspec.toml.decode(source, type=Config)
+    else:
+        msgspec.toml.decode(source)
     return None
 
 
-@pytest.fixture
-def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="tandem-test-") as name:
-        monkeypatch.setattr(tempfile, "tempdir", name)  # where a running `tandem up` is looked for
-        monkeypatch.chdir(name)
-        yield Path(name)
-
-
-def start(document: Document, folder: Path) -> Up | None:
-    """What the page's examples need: its files, and a `tandem up` where something runs."""
-    apps: list[str] = []
-    runs = False
-    for example in document:
-        source = str(example.parsed)
-        if match := FILE.match(source):
-            (folder / match[1]).write_text(source)
-            apps += [f"{match[1].removesuffix('.py')}:app"] if re.search(r"^app = ", source, re.MULTILINE) else []
-        runs = runs or "Client(" in source or any(f"$ tandem {command}" in source for command in RUN)
-    if not runs:
-        return None
-    up = Up(folder, "--workers", "2", *(word for app in apps for word in ("--app", app)))
-    up.wait(workers=2)
-    return up
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_examples(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TANDEM_ETCD_ENDPOINTS", raising=False)
-    monkeypatch.delenv("TANDEM_NAMESPACE", raising=False)
+def parse(page: str) -> Document:
     parsers: list[Any] = [
         SkipParser(),
         CodeBlockParser("python", run_python),
         CodeBlockParser("console", run_console),
-        CodeBlockParser("toml", lambda example: read_toml(example, folder)),
+        CodeBlockParser("toml", read_toml),
     ]
-    document = Document.parse(str(ROOT / page), *parsers)
-    up = start(document, folder)
-    try:
-        for example in document:
-            example.evaluate()
-    finally:
-        if up is not None:
-            up.close()
+    return Document.parse(str(ROOT / page), *parsers)
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Up]:
+    """A `tandem up` in a folder of its own, with the handlers of the files that the pages show."""
+    with tempfile.TemporaryDirectory(prefix="tandem-test-") as name:
+        apps = []
+        for source in (str(example.parsed) for page in PAGES for example in parse(page)):
+            if match := FILE.match(source):
+                file = Path(name) / match[1]
+                assert not file.exists(), f"two pages show {file.name}"
+                file.write_text(source)
+                apps += [f"{file.stem}:app"] if re.search(r"^app = ", source, re.MULTILINE) else []
+        (app,) = apps
+        running = Up(Path(name), "--workers", "2", "--app", app)
+        try:
+            running.wait(workers=2)
+            yield running
+        finally:
+            running.close()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples(page: str, up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(up.folder))  # where a running `tandem up` is looked for
+    monkeypatch.chdir(up.folder)
+    for variable in ("TANDEM_ETCD_ENDPOINTS", "TANDEM_NAMESPACE"):
+        monkeypatch.delenv(variable, raising=False)
+    for example in parse(page):
+        example.evaluate()
