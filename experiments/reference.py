@@ -1,4 +1,4 @@
-"""`python -m experiments.reference`: writes the tables of docs/scenarios.md anew.
+"""`python -m experiments.reference`: writes what the docs take from the code, in scenarios.md and architecture.md.
 
 Keys, types, defaults and limits are those of `experiments.schema` and `core.settings`, the meaning is the docstring
 under each field, units are the endings of the names. The text between the tables is written by hand and stays.
@@ -8,7 +8,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,10 +16,10 @@ import msgspec
 from msgspec import NODEFAULT
 from msgspec import inspect as types
 
-from core import settings
+from core import settings, states
 from experiments import overrides, schema
 
-PAGE = Path(__file__).parents[1] / "docs" / "scenarios.md"
+DOCS = Path(__file__).parents[1] / "docs"
 REGION = re.compile(r"(?<=<!-- table: )([a-z.]+)( -->\n).*?(?=<!-- end -->)", re.DOTALL)
 UNITS = (("_per_s", "tasks/s"), ("_s", "s"), ("_bytes", "bytes"))
 HEAD = ("key", "type", "default", "unit", "limits", "meaning")
@@ -39,15 +39,16 @@ FAULTS = {
 Row = tuple[str, ...]
 
 
-def page(text: str) -> str:
-    """The page with all its tables written anew.
+def written(name: str, text: str) -> str:
+    """The text of a page with all that is generated in it written anew.
 
-    Raises KeyError for a table that is unknown, ValueError where one of ours is missing.
+    Raises ValueError where the page has not exactly the places that it should have.
     """
+    tables = PAGES[name]
     found = [match[1] for match in REGION.finditer(text)]
-    if sorted(found) != sorted(TABLES):
-        raise ValueError(f"the page has the tables {found}, not {[*TABLES]}")
-    return REGION.sub(lambda match: f"{match[1]}{match[2]}\n{TABLES[match[1]]()}\n\n", text)
+    if sorted(found) != sorted(tables):
+        raise ValueError(f"{name} has places for {found}, not for {[*tables]}")
+    return REGION.sub(lambda match: f"{match[1]}{match[2]}\n{tables[match[1]]()}\n\n", text)
 
 
 def _markdown(head: Row, rows: Iterator[Row]) -> str:
@@ -97,7 +98,12 @@ def _settings(name: str) -> str:
     return _keys(table, f"settings.{name}.", without=tuple(overrides._FIXED[name]))  # noqa: SLF001
 
 
-TABLES = {
+def _transitions() -> str:
+    rows = ((step.name, step.before or "(none)", step.after, step.by, step.compares) for step in states.TRANSITIONS)
+    return _markdown(("transition", "from", "to", "by", "compares"), rows)
+
+
+_SCENARIOS: dict[str, Callable[[], str]] = {
     "scenario": lambda: _keys(schema.Scenario),
     "topology": lambda: _keys(schema.Topology, "topology."),
     "workload": lambda: _keys(schema.Workload, "workload."),
@@ -110,6 +116,11 @@ TABLES = {
     "settings.worker": lambda: _settings("worker"),
     "settings.client": lambda: _settings("client"),
 }
+_ARCHITECTURE: dict[str, Callable[[], str]] = {
+    "diagram": lambda: f"```mermaid\n{states.diagram()}\n```",
+    "transitions": _transitions,
+}
+PAGES = {"scenarios.md": _SCENARIOS, "architecture.md": _ARCHITECTURE}
 
 # --- cells -------------------------------------------------------------------------------------------------------
 
@@ -205,8 +216,10 @@ def _one_line(text: str) -> str:
 
 
 def main() -> None:
-    PAGE.write_text(page(PAGE.read_text()))
-    print(f"written to {PAGE}")
+    for name in PAGES:
+        page = DOCS / name
+        page.write_text(written(name, page.read_text()))
+        print(f"written to {page}")
 
 
 if __name__ == "__main__":
