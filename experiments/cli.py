@@ -14,6 +14,7 @@ PROGRAM = "tandem-bench"
 app = typer.Typer(
     name=PROGRAM,
     help="Run scenarios on the real scheduler and on its model, and compare.",
+    epilog="To begin: `tandem-bench list`, then `tandem-bench run burst-short --quick --out runs/burst-short`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -37,9 +38,9 @@ class Worlds(StrEnum):
                 return ["real", "sim"]
 
 
-WorldOption = Annotated[Worlds, typer.Option("--world", help="The real system, the model, or one after the other.")]
+WorldOption = Annotated[Worlds, typer.Option("--world", help="The real system, the model, or both in turns.")]
 QuickOption = Annotated[bool, typer.Option("--quick", help="Apply the scenario's \\[quick] table: fewer tasks.")]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="Replaces the scenario's seed.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of the load, instead of the scenario's.")]
 EndpointsOption = Annotated[
     str | None,
     typer.Option(
@@ -83,7 +84,9 @@ def list_scenarios() -> None:
 
 @app.command(epilog="Example: `tandem-bench run scaling-3 --world both --quick --out runs/scaling-3`")
 def run(
-    scenario_file: Annotated[str, typer.Argument(metavar="FILE-OR-NAME", help="A scenario file, or a name of `list`.")],
+    scenario_file: Annotated[
+        str, typer.Argument(metavar="FILE-OR-NAME", help="A scenario file, or a name from `list`.")
+    ],
     *,
     out: Annotated[
         Path, typer.Option(help="Where the run directories go. What an earlier run left there is replaced.")

@@ -139,13 +139,12 @@ def _without_none(kind: types.Type) -> types.Type:
 
 
 def _type(kind: types.Type) -> str:
-    match kind:
-        case types.LiteralType(values):
-            return ", ".join(_toml(value) for value in values)
-        case types.VarTupleType(item_type):
-            return "list of " + {"table": "tables"}.get(_type(item_type), _type(item_type))
-        case types.StructType() | types.DictType() | types.UnionType():
-            return "table"
+    if isinstance(kind, types.LiteralType):
+        return ", ".join(_toml(value) for value in kind.values)
+    if isinstance(kind, types.VarTupleType):
+        return f"list of {_type(kind.item_type)}"
+    if isinstance(kind, types.StructType | types.DictType | types.UnionType):
+        return "table"
     return {types.IntType: "whole number", types.FloatType: "number", types.StrType: "text"}[type(kind)]
 
 
@@ -204,6 +203,8 @@ def _field_docs(table: type[msgspec.Struct]) -> dict[str, str]:
         match statement, following:
             case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(text))):
                 told[name] = _one_line(text)
+            case _:
+                pass
     return told
 
 

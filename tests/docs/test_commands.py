@@ -18,7 +18,7 @@ from tests.docs.pages import PAGES, PROGRAMS, ROOT, code_words, name_of, shell_l
 APPS = {"tandem": core.cli.app, "tandem-bench": experiments.cli.app}
 ENDS = {"|", "||", "&&", ";", "&", ">", ">>", "2>", "2>&1"}
 TIMEOUT_S = 10.0
-UsageError = typer.BadParameter.__mro__[1]  # of the Click that typer carries, which has no public name
+UsageError: type[typer.BadParameter] = typer.BadParameter.__mro__[1]  # of the Click in typer, without a public name
 
 
 def words_of(command: str) -> list[str]:
