@@ -142,7 +142,7 @@ def _type(kind: types.Type) -> str:
     if isinstance(kind, types.LiteralType):
         return ", ".join(_toml(value) for value in kind.values)
     if isinstance(kind, types.VarTupleType):
-        return f"list of {_type(kind.item_type)}"
+        return f"list of {_type(kind.item_type)}".replace("table", "tables")
     if isinstance(kind, types.StructType | types.DictType | types.UnionType):
         return "table"
     return {types.IntType: "whole number", types.FloatType: "number", types.StrType: "text"}[type(kind)]
