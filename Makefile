@@ -6,6 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 CODE := core sim experiments reports tests
 BACKLOG ?= 1000000
+MODEL_TASKS ?= 100000
 RUNS ?= 3
 
 help:  ## show this list
@@ -20,14 +21,14 @@ report: setup  ## run the experiments, real and simulated (quick profile), and w
 test: lint  ## lint, check types and import contracts, run all tests and notebooks against a real etcd
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest --benchmark-skip --nbmake tests notebooks
+	@$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup --benchmark-skip --nbmake tests notebooks
 
 faults: setup  ## run the slow fault tests with real processes
 	@$(BIN)/python -m pytest -m slow_faults tests
 
 bench: setup  ## run the benchmarks: one table, and the gate (minutes; want a quiet machine)
-	@$(BIN)/python -m pytest --benchmark-only --benchmark-quiet --timeout=900 --gate \
-		--backlog=$(BACKLOG) tests/bench
+	@$(BIN)/python -m pytest --benchmark-only --benchmark-quiet --timeout=1800 --gate \
+		--backlog=$(BACKLOG) --model-tasks=$(MODEL_TASKS) tests/bench
 
 bench-record: setup  ## renew what the gate compares with: make bench-record REASON="why"
 	@$(BIN)/python -m tests.bench.record --reason "$$REASON" --runs $(RUNS) --only $(ONLY)

@@ -66,7 +66,7 @@ class Outcome(msgspec.Struct, frozen=True):
 def load(place: Place, lines: "queue.SimpleQueue[bytes]") -> None:
     while True:
         order = msgspec.json.decode(lines.get(), type=Round)
-        specs = workload.draw(order.scenario, 0, base_ms=int(time.time() * 1000)).specs(time.time())
+        specs = list(workload.draw(order.scenario, 0, base_ms=int(time.time() * 1000)).specs(time.time()))
         gc.collect()
         gc.freeze()  # the tasks of this round are not looked through while it is timed
         with Client(place.endpoints, namespace=place.namespace, name="client-1") as client:

@@ -49,7 +49,7 @@ class Job(msgspec.Struct, frozen=True):
 def main(argument: str) -> int:
     job = msgspec.json.decode(argument, type=Job)
     load = workload.draw(job.scenario, job.repetition)
-    specs = load.specs(time.time())
+    specs = list(load.specs(time.time()))  # before the clock starts
     if select.select([sys.stdin], [], [], 0)[0]:  # nobody speaks to us before we are ready: the runner is gone
         return 1
     try:

@@ -67,7 +67,7 @@ class SimulatedWorld:
         """One repetition."""
         tell("simulating")
         began = time.perf_counter()
-        result = simulate(self._config(one, workload))
+        result = simulate(self.config(one, workload))
         took_s = time.perf_counter() - began
         tell("collecting")
         spools = trace.Spools()
@@ -87,7 +87,7 @@ class SimulatedWorld:
         wrong = result.unfinished or after.lost or after.misplaced
         return Measured(rows_of_trace, _resources(result), counts, facts, _logs(result) if wrong else {})
 
-    def _config(self, one: Scenario, workload: Workload) -> SimConfig:
+    def config(self, one: Scenario, workload: Workload) -> SimConfig:
         config = config_of(one.topology, one.settings)
         slots = one.topology.workers * one.topology.slots
         work_s = float(workload.service_s.sum()) / slots

@@ -5,9 +5,10 @@ by about 3 %. Each purpose has its own random stream, so that changing one draw 
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import msgspec
 import numpy as np
@@ -63,19 +64,40 @@ class Workload:
         room = self.payload_bytes - len(plain) - len(b',"pad":""')
         return plain if room < 0 else plain[:-1] + b',"pad":"' + b"x" * room + b'"}'
 
-    def specs(self, submitted_at: float = 0.0) -> list[TaskSpec]:
+    def specs(self, submitted_at: float = 0.0) -> Sequence[TaskSpec]:
         """The tasks, ready to submit. `submitted_at`: wall time of the start, seconds since the epoch."""
-        due = np.nan_to_num(self.intended_s)
-        return [
-            TaskSpec(
-                id=self.ids[index],
-                type=self.handler,
-                payload=msgspec.Raw(self.payload(index)),
-                priority=int(self.priority[index]),
-                submitted_at=submitted_at + float(due[index]),
-            )
-            for index in range(len(self.ids))
-        ]
+        return _Specs(self, submitted_at)
+
+
+class _Specs(Sequence[TaskSpec]):
+    """Each is made when it is asked for: a million of them would take half a gigabyte."""
+
+    def __init__(self, load: Workload, submitted_at: float) -> None:
+        self._load = load
+        self._due = np.nan_to_num(load.intended_s)
+        self._submitted_at = submitted_at
+
+    def __len__(self) -> int:
+        return len(self._load)
+
+    @overload
+    def __getitem__(self, index: int) -> TaskSpec: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TaskSpec]: ...
+    def __getitem__(self, index: int | slice) -> TaskSpec | list[TaskSpec]:
+        if isinstance(index, slice):
+            return [self._make(one) for one in range(*index.indices(len(self)))]
+        return self._make(range(len(self))[index])
+
+    def _make(self, index: int) -> TaskSpec:
+        load = self._load
+        return TaskSpec(
+            id=load.ids[index],
+            type=load.handler,
+            payload=msgspec.Raw(load.payload(index)),
+            priority=int(load.priority[index]),
+            submitted_at=self._submitted_at + float(self._due[index]),
+        )
 
 
 def stream(seed: int, repetition: int, purpose: str) -> np.random.Generator:

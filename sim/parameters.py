@@ -134,7 +134,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     scheduler_start_s: float = 0.6
     worker_start_s: float = 0.7
     nanny_revoke_s: float = 0.3
-    """CPU time of a nanny whose worker has died, until it can revoke its lease: it imports the client of etcd."""
+    """CPU time of a nanny whose worker died, until its lease is revoked: it imports the client of etcd and connects."""
     nanny_restart_s: float = 0.1
     """The nanny's first pause (`core.runtime.nanny.RESTART_FIRST_S`)."""
 

@@ -46,7 +46,7 @@ class OutcomeShelf:
             return False
         value = kv.value
         if type(value) is TaskRecord:
-            if value.spec is not self._tasks.specs[number]:
+            if value.spec != self._tasks.specs[number]:
                 return False
             self._submitted[number] = kv.mod_revision
             return True
@@ -54,7 +54,7 @@ class OutcomeShelf:
 
     def _take_outcome(self, number: int, outcome: Outcome, revision: int) -> bool:
         payload = self._tasks.specs[number].payload
-        if outcome.error or not (outcome.result is NULL or outcome.result is payload):
+        if outcome.error or outcome.result not in (NULL, payload):
             return False
         if outcome.attempt >= _FEW or outcome.losses >= _FEW:
             return False
@@ -66,7 +66,7 @@ class OutcomeShelf:
         self._tokens[number] = outcome.token
         self._started[number], self._finished[number] = outcome.started_at, outcome.finished_at
         self._workers[number] = worker
-        result = 0 if outcome.result is NULL else _PAYLOAD
+        result = 0 if outcome.result == NULL else _PAYLOAD
         self._bytes[4 * number : 4 * number + 4] = bytes(
             (_VERDICTS.index(outcome.verdict), outcome.attempt, outcome.losses, result)
         )

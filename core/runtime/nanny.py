@@ -59,7 +59,7 @@ class Nanny:
             registered = registered or bool(leases)
             if code in (0, USAGE_ERROR) or (code == UNREACHABLE and not registered):
                 break
-            self._revoke(leases)  # also of a worker that was killed while it drained
+            self.revoke(leases)  # also of a worker that was killed while it drained
             if self._ending.is_set():
                 break
             revoked = "lease revoked, " if leases else ""
@@ -71,7 +71,8 @@ class Nanny:
             pause_s = min(2 * pause_s, RESTART_MAX_S)
         return 0 if self._ending.is_set() and code == -signal.SIGTERM else code  # ended before it could listen
 
-    def _revoke(self, leases: Sequence[int]) -> None:
+    def revoke(self, leases: Sequence[int]) -> None:
+        """Give up these leases of the worker that died. Takes the time of an import and of a connection."""
         if not leases:
             return
         from core.etcd.store import EtcdStore  # noqa: PLC0415

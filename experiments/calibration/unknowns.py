@@ -19,6 +19,8 @@ from sim.parameters import Values
 
 PRIOR = 0.08
 """Weight of a parameter's distance from its guess: what the cells say nothing about stays where it was."""
+LARGE = 100
+"""Puts in a transaction from which on few say much."""
 LEAST_S = 1e-8
 """What counts as nothing."""
 
@@ -99,8 +101,9 @@ ASPECTS = (
 
 def transactions(cell: Cell, *, quick: bool) -> int:
     """How many the model is given: enough for a median."""
-    least = 50 if quick else 100
-    return max(least, cell.concurrency * 4)
+    if quick:
+        return max(50 if cell.batch < LARGE else 15, cell.concurrency * 2)
+    return max(100, cell.concurrency * 4)
 
 
 def solve(base: Values, seen: dict[Cell, Seen], *, quick: bool) -> Solution:

@@ -18,6 +18,7 @@ from tests.bench.figures import BACKLOG_RATIOS, BASELINE, Ledger, render
 from tests.bench.meters import System
 
 BACKLOG = 1_000_000
+MODEL_TASKS = 100_000
 REGRESSED = 1
 """Exit code; pytest's own for failed tests."""
 
@@ -30,12 +31,15 @@ LOAD = pytest.StashKey[float]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tandem", "Tandem's benchmarks")
     group.addoption("--backlog", type=int, default=BACKLOG, help="tasks that wait in the long backlog; 0: skip it")
+    group.addoption("--model-tasks", type=int, default=MODEL_TASKS, help="tasks of the model's long run")
     group.addoption("--gate", action="store_true", help="fail where a ratio is beyond the recorded baseline")
     group.addoption("--ratios-to", type=Path, help="write this run's ratios to a JSON file")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[LEDGER] = Ledger(config.getoption("--backlog", BACKLOG))
+    config.stash[LEDGER] = Ledger(
+        config.getoption("--backlog", BACKLOG), config.getoption("--model-tasks", MODEL_TASKS)
+    )
     config.stash[LOAD] = os.getloadavg()[0]
 
 

@@ -66,6 +66,15 @@ FIGURES = {
     "drain_burst": Figure("  the first row's steady rate (it submits meanwhile)", "tasks/s"),
     "idle": Figure("idle CPU, scheduler + 3 workers + etcd", "% of a core", 1, at_most=5.0),
     "proposals": Figure("raft proposals for a task, first row", "", 3, at_most=0.1),
+    "model_burst": Figure("the model: 10,000 tasks at once on 3 x 10, none lasts, one core", "CPU s", 2, at_most=0.6),
+    "model_burst_plain": Figure("  over a plain SimPy model of it, with a process a task", "x", 2, at_most=1.3),
+    "model_burst_1s": Figure("  the same with tasks of 1 s", "CPU s", 2, at_most=0.6),
+    "model_burst_1s_plain": Figure("  over the plain model, 1 s", "x", 2, at_most=1.3),
+    "model_many": Figure("the model: {model_tasks:,} tasks of 1 s on 1,000 x 10, one core", "CPU s", 1),
+    "model_million": Figure("  for a million of them", "CPU s", 0, at_most=60),
+    "model_many_plain": Figure("  over the plain model, 1,000 x 10", "x", 2, at_most=1.3),
+    "model_growth": Figure("  over half as many tasks: linear is 2", "x", 2, at_most=2.2),
+    "model_memory": Figure("  its memory, load and result included", "MB", at_most=600),
     "encode": Figure("encode a task", "1/s", at_least=100_000),
     "decode": Figure("decode a task", "1/s", at_least=100_000),
 }
@@ -86,6 +95,9 @@ RATIOS = {
     "backlog_drain": Rule("higher", 0.15),
     "idle_over_reference": Rule("lower", 0.30),
     "proposals_per_task": Rule("lower", 0.25),
+    "model_burst_over_plain": Rule("lower", 0.25),
+    "model_burst_1s_over_plain": Rule("lower", 0.25),
+    "model_many_over_plain": Rule("lower", 0.25),
     "encode_over_reference": Rule("higher", 0.25),
     "decode_over_reference": Rule("higher", 0.25),
 }
@@ -110,6 +122,8 @@ class Ledger:
     """What this run has measured so far."""
 
     backlog: int
+    model_tasks: int = 100_000
+    """Of the model's long run."""
     figures: dict[str, Measured] = field(default_factory=dict)
     ratios: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -145,7 +159,7 @@ def render(ledger: Ledger, findings: Sequence[Finding], *, colour: bool) -> str:
         if (found := ledger.figures.get(key)) is not None:
             spread = f"{figure.text(found.low)} to {figure.text(found.high)}, {found.count}"
             verdict = figure.verdict(found.value)
-            name = figure.name.format(backlog=ledger.backlog)
+            name = figure.name.format(backlog=ledger.backlog, model_tasks=ledger.model_tasks)
             table.add_row(name, figure.unit, figure.text(found.value), spread, figure.goal(), _coloured(verdict))
     table.add_section()
     for key, value in ledger.ratios.items():

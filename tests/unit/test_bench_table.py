@@ -37,7 +37,7 @@ def test_every_row_is_whole() -> None:
     text = render(ledger(), [], colour=False)
     lines = text.splitlines()
     for number, figure in enumerate(FIGURES.values()):
-        name = figure.name.format(backlog=50_000)
+        name = figure.name.format(backlog=50_000, model_tasks=100_000)
         (line,) = [one for one in lines if one.startswith(f" {name}  ")]
         assert figure.text(number + 1_000_000.0) in line
         assert line.rstrip().endswith(figure.verdict(number + 1_000_000.0))

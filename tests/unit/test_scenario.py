@@ -217,7 +217,7 @@ def test_settings_reach_the_real_components_and_survive_the_run_directory(tmp_pa
 
 def test_settings_reach_the_model(tmp_path: Path) -> None:
     scenario = load(save(tmp_path, MINIMAL + ABLATED))
-    config = SimulatedWorld(scenario)._config(scenario, workload.draw(scenario, 0))
+    config = SimulatedWorld(scenario).config(scenario, workload.draw(scenario, 0))
     check_ablated(Config(scheduler=config.scheduler, worker=config.worker, client=config.client))
 
 
