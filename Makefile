@@ -15,8 +15,12 @@ help:  ## show this list
 setup:  ## install what is needed into .venv and .tools (the other targets do this by themselves)
 	@$(PYTHON) .ci/bootstrap
 
-report: setup  ## run the experiments, real and simulated (quick profile), and write the report to reports/latest
+report: setup  ## run the experiments, real and simulated, in short, and write the report to reports/latest (6 minutes)
 	@$(BIN)/python -m experiments.report
+
+.PHONY: report-full
+report-full: setup  ## the same at the stated sizes, into reports/full (an hour; goes on where it was stopped)
+	@$(BIN)/python -m experiments.report --full
 
 test: lint  ## lint, check types and import contracts, run all tests and notebooks against a real etcd
 	@$(BIN)/mypy $(CODE)
@@ -54,5 +58,5 @@ pins: setup  ## renew the pinned versions in .ci/requirements*.txt from pyprojec
 
 clean:  ## remove everything that was installed or generated
 	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks \
-		build dist *.egg-info reports/latest
+		build dist *.egg-info reports/latest reports/full
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

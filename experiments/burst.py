@@ -1,8 +1,6 @@
 """Many tasks at once: how the queue grows and drains. Run it: `python -m experiments.burst --quick`."""
 
-from experiments.suite import script
-
-SCENARIOS = ("burst", "burst-short")
+from experiments.suite_console import script
 
 if __name__ == "__main__":
-    script("experiments.burst", SCENARIOS, "Many tasks at once: how the queue grows and drains.")()
+    script("experiments.burst", ("burst",), "Many tasks at once: how the queue grows and drains.")()

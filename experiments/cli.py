@@ -68,9 +68,10 @@ def list_scenarios() -> None:
 
     with clear_errors(PROGRAM):
         table = Table(Column("name", no_wrap=True), "claims", "workers x slots", "dispatch", "load", "tasks (quick)")
+        table.add_column("worlds")
         for name in scenario.names():
-            full, quick = scenario.load(name), scenario.load(name, quick=True)
-            sizes = [str(one.workload.count or f"{one.workload.duration_s:g} s") for one in (full, quick)]
+            full, quick = scenario.both(name)
+            sizes = ["-" if one is None else one.workload.size for one in (full, quick)]
             table.add_row(
                 name,
                 " ".join(full.claims),
@@ -78,36 +79,61 @@ def list_scenarios() -> None:
                 full.topology.dispatch,
                 str(type(full.workload.arrivals).__struct_config__.tag),
                 f"{sizes[0]} ({sizes[1]})",
+                "both" if "real" in full.worlds else "model",
             )
         Console().print(table)
 
 
-@app.command(epilog="Example: `tandem-bench run scaling-3 --world both --quick --out runs/scaling-3`")
+@app.command(
+    epilog="Examples: `tandem-bench run scaling-3 --world both --quick --out runs/scaling-3`, "
+    "`tandem-bench run --all --quick --out runs` (goes on where it was stopped)"
+)
 def run(
     scenario_file: Annotated[
-        str, typer.Argument(metavar="FILE-OR-NAME", help="A scenario file, or a name from `list`.")
-    ],
+        str | None, typer.Argument(metavar="FILE-OR-NAME", help="A scenario file, or a name from `list`.")
+    ] = None,
     *,
     out: Annotated[
-        Path, typer.Option(help="Where the run directories go. What an earlier run left there is replaced.")
+        Path,
+        typer.Option(
+            help="Where the run directories go. What an earlier run left there is replaced; with --all each scenario "
+            "has a folder in it, and what is finished is kept."
+        ),
     ],
+    whole_set: Annotated[
+        bool, typer.Option("--all", help="All scenarios; with --quick those that have a short form.")
+    ] = False,
     world: WorldOption = Worlds.BOTH,
     quick: QuickOption = False,
     seed: SeedOption = None,
     endpoints: EndpointsOption = None,
     profile: ProfileOption = None,
+    repeat_disturbed: Annotated[
+        bool, typer.Option("--repeat-disturbed", help="With --all: run again what other work on the machine disturbed.")
+    ] = False,
 ) -> None:
-    """Run a scenario and write its traces, samples and figures."""
+    """Run a scenario, or all of them, and write traces, samples and figures."""
     from rich.console import Console  # noqa: PLC0415
 
     from experiments import scenario  # noqa: PLC0415
-    from experiments.console import clear_errors, progress_bar, results, say_where  # noqa: PLC0415
+    from experiments.console import USAGE_ERROR, clear_errors, fail, progress_bar, results, say_where  # noqa: PLC0415
 
+    if (scenario_file is None) is not whole_set:
+        fail(PROGRAM, "give either a scenario (see `tandem-bench list`) or --all", USAGE_ERROR)
+    if repeat_disturbed and not whole_set:
+        fail(PROGRAM, "--repeat-disturbed goes with --all: a single scenario is run anew in any case", USAGE_ERROR)
     with clear_errors(PROGRAM):
-        one = scenario.load(scenario_file, quick=quick)
-        from experiments.run import run_scenario, worlds_of  # noqa: PLC0415 - pandas: after the file is known to be good
+        if scenario_file is None:
+            from experiments import cli_report, suite  # noqa: PLC0415 - likewise pandas
 
-        worlds = worlds_of(world.names, endpoints, profile)
+            scenarios = suite.load(suite.names_of_set(quick=quick), quick=quick, seed=seed)
+            plan = suite.Plan(scenarios, out, world.names, endpoints, profile, repeat_disturbed)
+            cli_report.run_all(plan)
+            return
+        one = scenario.load(scenario_file, quick=quick)
+        from experiments.run import choose, run_scenario, worlds_of  # noqa: PLC0415 - pandas: once the file is good
+
+        worlds = worlds_of(choose(one, world.names), endpoints, profile)
         with progress_bar(one.name) as on_step:
             summaries = run_scenario(one, worlds, out, seed=seed, on_step=on_step)
         Console().print(results(one.name, summaries))
@@ -196,7 +222,7 @@ def main() -> None:
     cli.app()
 
 
-from experiments import cli_model, cli_plan  # noqa: E402, F401 - their commands
+from experiments import cli_model, cli_plan, cli_report  # noqa: E402, F401 - their commands
 
 if __name__ == "__main__":
     main()

@@ -1,27 +1,21 @@
 """Who uses what while a point of a curve is measured: processors by process and in all, and etcd's own figures."""
 
 import contextlib
-import http.client
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import msgspec
 import numpy as np
 import psutil
 
-from experiments import environment
+from experiments import environment, etcd_metrics
 
 INTERVAL_S = 0.1
 """CPU times count in steps of 10 ms: shares over a second are good to a hundredth."""
 METRICS_EVERY = 3
 """Samples to one reading of etcd's figures, which costs etcd some 2 ms."""
-METRICS_TIMEOUT_S = 2.0
-
-FSYNC = "etcd_disk_wal_fsync_duration_seconds_sum"
-PROPOSALS = "etcd_server_proposals_committed_total"
 
 Census = Callable[[], Mapping[str, list[psutil.Process]]]
 
@@ -88,7 +82,7 @@ class Probe:
         number = 0
         while not self._stop.wait(INTERVAL_S):
             number += 1
-            with contextlib.suppress(OSError, http.client.HTTPException):  # etcd is too busy: the next will do
+            with contextlib.suppress(OSError, ValueError):  # etcd is too busy: the next will do
                 self._sample(metrics=number % METRICS_EVERY == 0)
 
     def _sample(self, *, metrics: bool) -> None:
@@ -97,8 +91,8 @@ class Probe:
         self._used.append((now, used | {"probe": _cpu_s(self._own)}))
         self._machine.append((now, environment.machine_load(now).busy_s))
         if metrics:
-            figures = read_metrics(self._url)
-            self._etcd.append((time.monotonic(), figures[FSYNC], figures[PROPOSALS]))
+            reading = etcd_metrics.read(self._url)
+            self._etcd.append((time.monotonic(), reading.fsync_s, reading.proposals))
 
 
 def _cpu_s(process: psutil.Process) -> float:
@@ -107,19 +101,3 @@ def _cpu_s(process: psutil.Process) -> float:
     except psutil.Error:
         return 0.0
     return float(times.user + times.system)
-
-
-def read_metrics(url: str) -> dict[str, float]:
-    """The figures of etcd without labels, by name.
-
-    Raises OSError where it does not answer.
-    """
-    where = urlsplit(url)
-    connection = http.client.HTTPConnection(where.netloc, timeout=METRICS_TIMEOUT_S)
-    try:
-        connection.request("GET", where.path)
-        lines = connection.getresponse().read().decode().splitlines()
-    finally:
-        connection.close()
-    pairs = (line.split(" ", 1) for line in lines if line and not line.startswith("#") and "{" not in line)
-    return {name: float(value) for name, value in pairs}

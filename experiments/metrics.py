@@ -22,6 +22,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
+from experiments import recovery
+from experiments.schema import Fault
 from experiments.trace import STAGES, stages
 
 CONFIDENCE = 0.95
@@ -35,8 +37,11 @@ COUNTS = ("submitted", "completed", "failed", "lost", "executed_twice", "committ
 KINDS = ("client", "scheduler", "worker", "etcd")
 """Whose resources are told apart: the part of a component's name before the dash."""
 
-RESOURCE_COLUMNS = ("time_s", "component", "cpu_s", "rss_bytes")
-"""Samples: seconds from the start, name, CPU seconds used so far (its restarts included), resident memory."""
+RESOURCE_COLUMNS = ("time_s", "component", "cpu_s", "rss_bytes", "pss_bytes", "read_bytes", "write_bytes")
+"""Samples: seconds from the start, name, CPU seconds used so far (its restarts included), resident memory, proportional
+memory (a page that n processes share counts 1/n; in some of the samples only), bytes read from and written to the disk
+so far. A worker and its nanny are one component. What is not known is NaN: the model has CPU seconds only, and runs
+made before a column was added lack it."""
 
 Values = dict[str, Any]
 """Figures of one repetition: nested dicts of floats (None: does not exist) and, for the counts, integers."""
@@ -53,7 +58,13 @@ class Counts:
 
 
 def of_repetition(
-    trace: pd.DataFrame, resources: pd.DataFrame, counts: Counts, *, slots: int, warmup_s: float = 0.0
+    trace: pd.DataFrame,
+    resources: pd.DataFrame,
+    counts: Counts,
+    *,
+    slots: int,
+    warmup_s: float = 0.0,
+    faults: Sequence[Fault] = (),
 ) -> Values:
     """The figures of one run; `slots` is the number in the whole system."""
     final = trace[trace["final"]]
@@ -66,6 +77,8 @@ def of_repetition(
         "slot_efficiency": efficiency,
         "makespan_s": span_s,
         "latency_s": _latencies(done[done["intended"] >= warmup_s]),
+        "queue_depth_max": _depth(trace),
+        "recovery_s": recovery.figures(trace, faults),
         **_resources(resources, len(done)),
         "submitted": counts.submitted,
         "completed": len(done),
@@ -107,20 +120,73 @@ def _latencies(done: pd.DataFrame) -> Values:
     return figures
 
 
+def _depth(trace: pd.DataFrame) -> float | None:
+    """The most tasks that waited at once: acknowledged, not yet started for the first time.
+
+    Where the acknowledgement is not on record (its process was killed), the moment of the call stands in.
+    """
+    tasks = trace.assign(came=trace["enqueued"].fillna(trace["submitted"])).groupby("index")[["came", "started"]].min()
+    came = np.sort(tasks["came"].dropna().to_numpy())
+    went = np.sort(tasks.loc[tasks["came"].notna(), "started"].dropna().to_numpy())
+    waiting = np.arange(1, len(came) + 1) - np.searchsorted(went, came, side="right")
+    return float(waiting.max()) if len(waiting) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What one component used."""
+
+    cpu_s: float
+    cpu_share: float | None
+    write_bytes: float
+    rss_bytes: float
+    pss_bytes: float
+
+
+def _use(rows: pd.DataFrame) -> _Use:
+    cpu_s = _growth(rows["cpu_s"])
+    return _Use(
+        cpu_s=cpu_s,
+        cpu_share=_ratio(cpu_s, _growth(rows["time_s"])),
+        write_bytes=_growth(rows["write_bytes"]),
+        rss_bytes=float(rows["rss_bytes"].max()),
+        pss_bytes=float(rows["pss_bytes"].max()),
+    )
+
+
+def _growth(counter: pd.Series) -> float:
+    return float(counter.max() - counter.min())
+
+
 def _resources(resources: pd.DataFrame, completed: int) -> Values:
-    used: dict[str, float] = dict.fromkeys(KINDS, 0.0)
-    peak: dict[str, float] = dict.fromkeys(KINDS, 0.0)
-    for name, samples in resources.groupby("component", sort=True):
-        kind = str(name).partition("-")[0]
-        used[kind] = used.get(kind, 0.0) + float(samples["cpu_s"].max() - samples["cpu_s"].min())
-        peak[kind] = max(peak.get(kind, 0.0), float(samples["rss_bytes"].max()))
+    """What the components used, by kind. `cpu_share_of` is that of the busiest of a kind, the peaks of the largest."""
+    kinds: dict[str, list[_Use]] = {kind: [] for kind in KINDS}
+    samples = resources.reindex(columns=list(RESOURCE_COLUMNS))  # old runs have fewer
+    for name, rows in samples.groupby("component", sort=True):
+        kinds.setdefault(str(name).partition("-")[0], []).append(_use(rows))
+    used = {kind: sum(one.cpu_s for one in uses) for kind, uses in kinds.items()}
     seen = len(resources) > 0
-    per_1000 = {kind: _ratio(seconds * 1000, completed) if seen else None for kind, seconds in used.items()}
     return {
         "cpu_s_per_1000": _ratio(sum(used.values()) * 1000, completed) if seen else None,
-        "cpu_s_per_1000_of": per_1000,
-        "rss_peak_mb_of": {kind: size / 1e6 if size else None for kind, size in peak.items()},
+        "cpu_s_per_1000_of": {kind: _ratio(cpu_s * 1000, completed) if seen else None for kind, cpu_s in used.items()},
+        "cpu_share_of": {kind: _most([one.cpu_share for one in uses]) for kind, uses in kinds.items()},
+        "rss_peak_mb_of": {kind: _megabytes([one.rss_bytes for one in uses]) for kind, uses in kinds.items()},
+        "pss_peak_mb_of": {kind: _megabytes([one.pss_bytes for one in uses]) for kind, uses in kinds.items()},
+        "disk_write_bytes_per_task_of": {
+            kind: _ratio(sum(one.write_bytes for one in uses), completed) if uses else None
+            for kind, uses in kinds.items()
+        },
     }
+
+
+def _most(values: Sequence[float | None]) -> float | None:
+    return max((value for value in values if value is not None and np.isfinite(value)), default=None)
+
+
+def _megabytes(sizes: Sequence[float]) -> float | None:
+    """The largest in MB; None where nobody has any, as in the model."""
+    largest = _most(sizes)
+    return largest / 1e6 if largest else None
 
 
 def _ratio(over: float, under: float | None) -> float | None:

@@ -1,17 +1,19 @@
-"""Settings of the components that a scenario changes: `[settings.scheduler]`, `[settings.worker]`, `[settings.client]`.
+"""What a scenario changes: settings of the components (`[settings.worker]`) and parameters of the model (`[model]`).
 
-They are the settings of `core.settings`, checked by it. What the topology fixes is refused here: two places that say
-how tasks are dispatched could contradict each other. Both worlds run what `apply` returns.
+`[settings.scheduler]`, `[settings.worker]` and `[settings.client]` are the settings of `core.settings`, checked by it.
+What the topology fixes is refused here: two places that say how tasks are dispatched could contradict each other. Both
+worlds run what `apply` returns. `[model]` names parameters of `sim.parameters`; such a scenario runs in the model only.
 """
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 import msgspec
 
 from core.settings import Config
+from sim.parameters import Values
 
 Setting: TypeAlias = Any  # what may stand under a key is checked by `core.settings`
 
@@ -76,3 +78,28 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def _tables(self) -> Iterator[tuple[str, dict[str, Setting]]]:
         for component in self.__struct_fields__:
             yield component, getattr(self, component)
+
+
+_MODEL_TOPOLOGY = ("etcd_members",)
+_NOT_NEGATIVE = "expected a number >= 0"
+
+
+def of_model(changes: Mapping[str, Any], values: Values | None = None) -> Values:
+    """The model's parameters with the changes of a `[model]` table put in place.
+
+    Raises ValueError, one sentence that starts with the key path.
+    """
+    for key, value in changes.items():
+        path = f"model.{key}"
+        if key in _MODEL_TOPOLOGY:
+            raise ValueError(f"{path} {_TOPOLOGY.format(key)}")
+        if key not in Values.__struct_fields__:
+            near = difflib.get_close_matches(key, Values.__struct_fields__, n=1)
+            raise ValueError(f"{path}: unknown parameter" + (f"; did you mean '{near[0]}'?" if near else ""))
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or (key == "cores" and value < 1):
+            raise ValueError(f"{path}: {_NOT_NEGATIVE if key != 'cores' else 'expected a whole number >= 1'}")
+    try:
+        return msgspec.convert(msgspec.to_builtins(values or Values()) | dict(changes), Values)
+    except msgspec.ValidationError as error:
+        match = _PLACE.match(str(error))
+        raise ValueError(f"model.{match['path']}: {match['what']}" if match else str(error)) from error

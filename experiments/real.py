@@ -18,12 +18,13 @@ import numpy as np
 import psutil
 
 from core.etcd.binary import EtcdServerError
+from core.etcd.channel import parse_endpoints
 from core.etcd.embedded import EmbeddedEtcd
 from core.etcd.errors import EtcdUnreachable, EtcdUnsupported
 from core.etcd.store import EtcdStore
 from core.kv.requests import Delete, Put, Txn
 from core.model import SchedulerRecord
-from experiments import aftermath, environment, faults, load, trace
+from experiments import aftermath, environment, etcd_metrics, faults, load, trace
 from experiments.components import ROOT, Components
 from experiments.sampling import Sampler
 from experiments.schema import Scenario
@@ -105,6 +106,8 @@ class RealWorld:
         sampler = Sampler(lambda: self._census(components, generator))
         before = environment.machine_load(time.monotonic())
         own_before = _own_cpu_s()
+        urls = self._metrics_urls()
+        etcd_before = etcd_metrics.read_all(urls)
         start = time.monotonic() + HEAD_START_S
         sampler.start(start)
         saboteur.start(start)
@@ -112,6 +115,7 @@ class RealWorld:
         untouched = set(components.names) - {fault.target for fault in one.faults}
         unfinished = generator.wait(tell, lambda: components.check_alive(untouched))
         resources = sampler.finish()
+        members = etcd_metrics.between(etcd_before, etcd_metrics.read_all(urls))
         after = environment.machine_load(time.monotonic())
         own_s = sampler.own_cpu_s() + _own_cpu_s() - own_before
         generator.close()
@@ -129,7 +133,7 @@ class RealWorld:
         }
         wrong = unfinished or counts.lost or after_run.misplaced
         logs = {name: components.log(name) for name in components.names} if wrong else {}
-        return Measured(rows, resources, counts, facts, logs)
+        return Measured(rows, resources, counts, facts, logs, members)
 
     def _census(self, components: Components, generator: "LoadProcess") -> Iterator[tuple[str, list[psutil.Process]]]:
         yield load.NAME, _process(generator.pid)
@@ -138,6 +142,12 @@ class RealWorld:
         if self._etcd is not None:
             for member in range(1, self._etcd.members + 1):
                 yield f"etcd-{member}", _process(self._etcd.pid(member))
+
+    def _metrics_urls(self) -> dict[str, str]:
+        """Where the members' figures may be read: on the port of the clients, unless a cluster keeps them elsewhere."""
+        if self._etcd is None:
+            return {str(one): f"http://{one}/metrics" for one in parse_endpoints(self._endpoints)}
+        return {f"etcd-{number}": self._etcd.metrics_url(number) for number in range(1, self._etcd.members + 1)}
 
     def _about_etcd(self) -> dict[str, Any]:
         if self._etcd is None:

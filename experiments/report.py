@@ -1,6 +1,7 @@
-"""`make report`: runs the quick set in both worlds, then has the report built from the files.
+"""`make report` and `make report-full`: run the scenarios in both worlds, judge the claims, have the report built.
 
-The set is chosen to take about two minutes of real time: waves of 1 s tasks dominate it.
+`make report` measures everything anew, unless it was stopped before: then it goes on. `make report-full` never runs
+again what is finished and has not changed (see `experiments.suite`); `--fresh` does.
 """
 
 import shutil
@@ -10,18 +11,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
-from experiments import burst, latency_breakdown, scaling
+from experiments import benchmarks, suite, suite_console
+from experiments.claims import deployment
 from experiments.cli import EndpointsOption, ProfileOption, SeedOption, WorldOption, Worlds
-from experiments.console import clear_errors
-from experiments.run import clear, worlds_of
-from experiments.suite import REPORT, run_suite
+from experiments.console import FAILED, INTERRUPTED, clear_errors, fail
+from experiments.run import clear
+from experiments.sources import digest
 from experiments.world import ExperimentError
 
 PROGRAM = "make report"
-QUICK = (*scaling.WATCH, *scaling.POLL, *latency_breakdown.SCENARIOS, *burst.SCENARIOS)
-FULL = (*scaling.SCENARIOS, *latency_breakdown.SCENARIOS, *burst.SCENARIOS)
-BUILD_TIMEOUT_S = 300.0
+QUICK_OUT, FULL_OUT = Path("reports/latest"), Path("reports/full")
+BUILD_TIMEOUT_S = 600.0
+RECORDED = Path(__file__).parents[1] / "reports" / "reference" / deployment.FILE
+"""The container commands as they were tried last: that takes a container engine, which few machines have."""
+COMPLETE = "complete"
+"""A file beside the runs: the report of them was built, so that the next `make report` begins anew."""
 
 app = typer.Typer(pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -29,27 +35,97 @@ app = typer.Typer(pretty_exceptions_enable=False, context_settings={"help_option
 @app.command(epilog="Example: `python -m experiments.report --full --out /tmp/report`")
 def main(
     *,
-    out: Annotated[Path, typer.Option(help="Where the report goes; the runs go into `runs` in it.")] = REPORT,
-    full: Annotated[bool, typer.Option("--full", help="All scenarios in full length: an hour, not minutes.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"The report goes there, the runs into `runs` in it. Default: {QUICK_OUT}, full: {FULL_OUT}."
+        ),
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Every scenario at its stated size: an hour, not minutes.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Run again what is finished, too.")] = False,
+    repeat_disturbed: Annotated[
+        bool, typer.Option("--repeat-disturbed", help="Run again what was disturbed by other work on the machine.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what would be run, and how long it takes.")
+    ] = False,
     world: WorldOption = Worlds.BOTH,
     seed: SeedOption = None,
     endpoints: EndpointsOption = None,
     profile: ProfileOption = None,
 ) -> None:
-    """Run the experiments and write the report."""
+    """Run the experiments, judge the claims and write the report. Ctrl-C keeps what is finished."""
+    out = out or (FULL_OUT if full else QUICK_OUT)
+    runs = out / "runs"
     with clear_errors(PROGRAM):
-        worlds = worlds_of(world.names, endpoints, profile)
-        runs = out / "runs"
-        remove_runs(runs)
-        run_suite(FULL if full else QUICK, worlds, runs, quick=not full, seed=seed, profile=profile)
+        names = suite.names_of_set(quick=not full)
+        plan = suite.Plan(
+            suite.load(names, quick=not full, seed=seed), runs, world.names, endpoints, profile, repeat_disturbed
+        )
+        anew = fresh or (not full and not repeat_disturbed and (runs / COMPLETE).is_file())
+        missing = suite.wanted(plan) if anew else suite.missing(plan)
+        tell_plan(plan, missing, full=full or dry_run)
+        if dry_run:
+            return
+        remove_strangers(runs, [] if anew else names)
+        try:
+            outcome = measure(plan, anew=anew)
+        except KeyboardInterrupt:
+            again = "make report-full" if full else "make report"
+            fail(again, f"interrupted; what is finished is kept in {runs}: the same command goes on", INTERRUPTED)
         build(runs, out)
+        (runs / COMPLETE).touch()
+        Console().print(suite_console.verdicts(runs))
+        if outcome.failed:
+            raise typer.Exit(FAILED)
 
 
-def remove_runs(runs: Path) -> None:
-    """Remove the scenarios of an earlier report, and nothing that does not look like one."""
+def tell_plan(plan: suite.Plan, missing: list[suite.Job], *, full: bool) -> None:
+    console = Console()
+    if full:
+        console.print(suite_console.plan_table(plan, missing))
+    wanted = suite.wanted(plan)
+    console.print(
+        f"{len(missing)} of {len(wanted)} repetitions of {len(plan.scenarios)} scenarios are to be run: "
+        f"about {suite_console.minutes(missing):.0f} minutes",
+        highlight=False,
+    )
+
+
+def measure(plan: suite.Plan, *, anew: bool) -> suite.Outcome:
+    """The benchmarks, the scenarios, and the verdicts on both. Raises ExperimentError, OSError, KeyboardInterrupt."""
+    plan.root.mkdir(parents=True, exist_ok=True)
+    (plan.root / COMPLETE).unlink(missing_ok=True)
+    if "real" in plan.worlds and plan.endpoints is None:
+        run_benchmarks(plan.root, anew=anew)
+    if RECORDED.is_file() and not (plan.root / RECORDED.name).exists():
+        shutil.copyfile(RECORDED, plan.root / RECORDED.name)
+    return suite_console.run(plan, "report")
+
+
+def run_benchmarks(root: Path, *, anew: bool) -> None:
+    """The queue and serialisation benchmarks, unless they were run with this code."""
+    stamp, key = root / f"{benchmarks.FILE}.key", digest(("core", "tests/bench"))
+    if not anew and (root / benchmarks.FILE).is_file() and stamp.is_file() and stamp.read_text() == key:
+        return
+    console = Console(stderr=True)
+    with console.status("queue and serialisation benchmarks") as status:
+        try:
+            benchmarks.run(root, status.update)
+        except ExperimentError as error:  # the report can do without them: it says that they were not run
+            console.print(f"the benchmarks were left out: {error}", style="bold yellow", highlight=False)
+            return
+    stamp.write_text(key)
+
+
+def remove_strangers(runs: Path, names: list[str]) -> None:
+    """Remove the scenarios that are not (or no longer) of this report, and nothing that does not look like one."""
     for path in runs.glob("*/scenario.toml"):
-        clear(path.parent)
-        shutil.rmtree(path.parent)
+        if path.parent.name not in names:
+            clear(path.parent)
+            shutil.rmtree(path.parent)
 
 
 def build(runs: Path, out: Path) -> None:

@@ -2,6 +2,7 @@
 
     DIR/scenario.toml, metrics.json                                the scenario as it was run, and the summary
     DIR/<world>/<repetition>/scenario.toml, environment.json, trace.parquet, resources.parquet, metrics.json
+    DIR/real/<repetition>/etcd.json                                what etcd's members said of themselves
 
 The repetitions of the worlds are interleaved, so that a machine that slows down meanwhile slows both alike.
 """
@@ -16,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from experiments import environment, metrics, scenario, trace, workload
+from experiments import environment, etcd_metrics, metrics, scenario, trace, workload
 from experiments.schema import Scenario
 from experiments.world import ExperimentError, Measured, Tell, World, WorldName
 
@@ -109,6 +110,8 @@ def run_repetition(
     scenario.write(one, directory)
     trace.write(measured.trace, directory / "trace.parquet")
     trace.write(measured.resources, directory / "resources.parquet")
+    if measured.etcd:
+        etcd_metrics.write(measured.etcd, directory / "etcd.json")
     for name, text in measured.logs.items():
         (directory / f"{name}.log").write_text(text)
     about: dict[str, Any] = {
@@ -125,13 +128,15 @@ def run_repetition(
 
 def figures_of(one: Scenario, measured: Measured) -> metrics.Values:
     """The figures of one repetition."""
-    return metrics.of_repetition(
+    values = metrics.of_repetition(
         measured.trace,
         measured.resources,
         measured.counts,
         slots=one.topology.workers * one.topology.slots,
         warmup_s=one.measure.warmup_s,
+        faults=one.faults,
     )
+    return values | {"etcd": etcd_metrics.figures(measured.etcd, values["completed"])}
 
 
 def clear(out: Path) -> None:
@@ -142,7 +147,7 @@ def clear(out: Path) -> None:
     """
     worlds = [out / name for name in ("real", "sim") if (out / name).exists()]
     for world in worlds:
-        strange = [path for path in ([world] if not world.is_dir() else world.iterdir()) if not _is_repetition(path)]
+        strange = [path for path in ([world] if not world.is_dir() else world.iterdir()) if not is_repetition(path)]
         if strange:
             raise ExperimentError(f"{strange[0]} is not from an earlier run: choose another folder for --out")
     for world in worlds:
@@ -150,5 +155,19 @@ def clear(out: Path) -> None:
     (out / "metrics.json").unlink(missing_ok=True)
 
 
-def _is_repetition(path: Path) -> bool:
-    return path.is_dir() and path.name.isdecimal() and (path / "scenario.toml").is_file()
+def is_repetition(path: Path) -> bool:
+    """Whether a folder holds a repetition, or is an empty one that is to hold it."""
+    if not (path.is_dir() and path.name.isdecimal()):
+        return False
+    return (path / "scenario.toml").is_file() or not any(path.iterdir())
+
+
+def choose(one: Scenario, names: Sequence[WorldName]) -> list[WorldName]:
+    """Those of the worlds that a scenario can run in. Raises ScenarioError where it is none."""
+    found = [name for name in names if name in one.worlds]
+    if not found:
+        raise scenario.ScenarioError(
+            f"scenario {one.name} runs in the model only (its [model] table or a partition says what no machine at "
+            f"hand can be): leave out --world real"
+        )
+    return found

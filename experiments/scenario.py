@@ -2,6 +2,7 @@
 
 A scenario is a TOML file laid out like `experiments.schema.Scenario`. An optional table `[quick]` holds what `--quick`
 changes, laid out like the file itself (`[quick.workload]`, `count = 60`): tables are merged, all else is replaced.
+`quick = false` says that there is no short form: `--quick` refuses the scenario, or leaves it out of a set.
 """
 
 import difflib
@@ -61,6 +62,17 @@ def load(path_or_name: str | Path, *, quick: bool = False) -> Scenario:
 
     Raises ScenarioError, one sentence naming the file and the key.
     """
+    full, short = both(path_or_name)
+    if quick and short is None:
+        raise ScenarioError(f"{find(path_or_name)} has no short form (quick = false): leave out --quick")
+    return short if quick and short is not None else full
+
+
+def both(path_or_name: str | Path) -> tuple[Scenario, Scenario | None]:
+    """A scenario in its full and its quick form (None where it says `quick = false`).
+
+    Raises ScenarioError, one sentence naming the file and the key.
+    """
     path = find(path_or_name)
     try:
         raw = msgspec.toml.decode(path.read_bytes())
@@ -69,11 +81,12 @@ def load(path_or_name: str | Path, *, quick: bool = False) -> Scenario:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ScenarioError(f"{path} is not TOML: {error}") from error
     overrides = raw.pop("quick", {})
-    if not isinstance(overrides, dict):
-        raise ScenarioError(f"{path}: quick: expected a table, as in [quick.workload]")
     full = _convert(path, raw)
-    short = _convert(path, _merge(raw, overrides), note=" (with [quick] applied)")
-    return short if quick else full
+    if overrides is False:
+        return full, None
+    if not isinstance(overrides, dict):
+        raise ScenarioError(f"{path}: quick: expected a table, as in [quick.workload], or false")
+    return full, _convert(path, _merge(raw, overrides), note=" (with [quick] applied)")
 
 
 def with_changes(path: Path, changes: Mapping[str, Any]) -> Scenario:
@@ -204,6 +217,7 @@ def write(scenario: Scenario, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     document = msgspec.to_builtins(scenario, str_keys=True)
     document["settings"] = scenario.settings.changes() or None
+    document["model"] = scenario.model or None
     for table in ("arrivals", "service"):
         named = document["workload"][table].get("file")
         if named:

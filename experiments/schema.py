@@ -5,14 +5,14 @@ scheduler-1.., etcd-1.. . `experiments.scenario` reads and writes the files.
 """
 
 import re
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from core.model import DEFAULT_PRIORITY, MAX_PAYLOAD_BYTES, PRIORITIES
 from core.settings import Count, Dispatch, Positive, Ticker, Ttl
-from experiments.overrides import Overrides
+from experiments.overrides import Overrides, of_model
 
 Rate = Annotated[float, Meta(ge=0.001)]
 """Tasks a second; a task in a quarter of an hour is the least that makes sense."""
@@ -162,6 +162,11 @@ class Workload(_Table, frozen=True):
             _require(priority in PRIORITIES, f"priority {priority} is not between {PRIORITIES[0]} and {PRIORITIES[-1]}")
 
     @property
+    def size(self) -> str:
+        """Number of tasks, or how long they arrive, as the file says it."""
+        return str(self.count) if self.count else f"{self.duration_s:g} s" if self.duration_s else "a trace"
+
+    @property
     def expected_duration_s(self) -> float | None:
         """How long tasks arrive, where the file says so."""
         if isinstance(self.arrivals, Burst):
@@ -244,15 +249,24 @@ class Scenario(_Table, frozen=True):
     """Letters, digits, dots, underscores, hyphens; the folder of its runs is named so, too."""
     workload: Workload
     claims: tuple[str, ...] = ()
-    """Ids of the claims (experiments/claims.toml) that this scenario bears on."""
+    """Ids of the claims (experiments/claims/claims.toml) that this scenario bears on."""
     topology: Topology = Topology()
     settings: Overrides = Overrides()
     """Settings of the components that differ from the defaults, such as `[settings.scheduler]` `max_batch = 1`."""
+    model: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Parameters of the model that differ from the profile, such as `cores = 64`: what no machine at hand can be."""
     faults: tuple[Fault, ...] = ()
     measure: Measure = Measure()
 
+    @property
+    def worlds(self) -> tuple[Literal["real", "sim"], ...]:
+        """Where it can run: one that changes the model, or cuts a network, in the model alone."""
+        cut = any(fault.kind == "partition" for fault in self.faults)
+        return ("sim",) if self.model or cut else ("real", "sim")
+
     def __post_init__(self) -> None:
         self.settings.check()
+        of_model(self.model)
         for index, fault in enumerate(self.faults):
             self._check_fault(f"faults[{index}]", fault)
         arrivals_s = self.workload.expected_duration_s

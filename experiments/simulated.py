@@ -13,6 +13,7 @@ import pandas as pd
 from experiments import trace
 from experiments.components import config_of
 from experiments.metrics import RESOURCE_COLUMNS
+from experiments.overrides import of_model
 from experiments.schema import Scenario
 from experiments.workload import BASE_MS, Workload
 from experiments.world import ExperimentError, Measured, Tell, join
@@ -102,7 +103,10 @@ class SimulatedWorld:
             client=config.client,
             faults=[Fault(fault.kind, fault.at_s, fault.target, fault.duration_s) for fault in one.faults],
             seed=_seed(one.measure.seed, workload.repetition, self._replica),
-            values=msgspec.structs.replace(self._values, etcd_members=one.topology.etcd_members),
+            values=msgspec.structs.replace(
+                of_model(one.model, self._values) if one.model else self._values,
+                etcd_members=one.topology.etcd_members,
+            ),
             refinement=self._refinement,
             limit_s=last_s + PATIENCE_FACTOR * work_s + mended_s + PATIENCE_S,
             start_wall_at=BASE_MS / 1000,
@@ -116,9 +120,9 @@ def _seed(seed: int, repetition: int, replica: int) -> int:
 
 
 def _resources(result: SimResult) -> pd.DataFrame:
-    """CPU time as in the real world; the model knows no memory."""
-    rows: list[tuple[float, str, float, int]] = [(one.time_s, one.component, one.cpu_s, 0) for one in result.samples]
-    return pd.DataFrame(rows, columns=list(RESOURCE_COLUMNS))
+    """CPU time as in the real world; the model knows no memory and no bytes."""
+    rows = [(one.time_s, one.component, one.cpu_s) for one in result.samples]
+    return pd.DataFrame(rows, columns=["time_s", "component", "cpu_s"]).reindex(columns=list(RESOURCE_COLUMNS))
 
 
 def _logs(result: SimResult) -> dict[str, str]:

@@ -1,121 +1,236 @@
-"""Runs several scenarios one after the other: the experiments that are scripts, and the report's set.
+"""Runs a set of scenarios into one folder, and goes on where it was stopped.
 
-ROOT/<scenario>/...   ROOT/environment.json   ROOT/claims.json
+    ROOT/<scenario>/...  environment.json  calibration.json  claims.json
+
+The model comes first, on all cores: what else the machine does cannot change it. Then the real repetitions, one at a
+time, with the machine for themselves: repetition 0 of every scenario before repetition 1 of any, so that a machine that
+slows down meanwhile slows all of them alike; those that are run once come last.
+
+A repetition is finished when its `done.json` is there, written last. It is taken for this set's when the key in it is
+the one that it would be given now: of the scenario as it is run and of the code that takes part (`core`, and what in
+the experiments loads, drives and reads the system; for the model `sim` and its parameters). So a text or a rule that
+has changed costs no run, and figures of two versions never stand side by side unnoticed.
 """
 
-import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
 
 import msgspec
-import typer
-from rich.console import Console
 
-from experiments import claims, environment, metrics, scenario
-from experiments.cli import EndpointsOption, ProfileOption, QuickOption, SeedOption, WorldOption, Worlds
-from experiments.console import clear_errors, progress_bar, results
-from experiments.run import MakeWorld, run_scenario, worlds_of
-from experiments.world import WorldName
+from experiments import expected, scenario, summary, sweep, workload
+from experiments.run import run_repetition, worlds_of
+from experiments.schema import Scenario
+from experiments.simulated import SimulatedWorld
+from experiments.sources import digest
+from experiments.validation import store
+from experiments.validation.engine import OnStep, Simulation, Step, simulate
+from experiments.world import ExperimentError, WorldName
+from sim.parameters import Refinement
 
-REPORT = Path("reports/latest")
-RUNS = REPORT / "runs"
+REAL_SOURCES = ("core", *(f"experiments/{name}.py" for name in (
+    "aftermath", "components", "etcd_metrics", "faults", "load", "metrics", "overrides", "real", "recovery",
+    "sampling", "trace", "workload", "world",
+)))  # fmt: skip
+REFINEMENT: Refinement = "station"
+PATIENCE = 3
+"""Real repetitions that fail one after the other before the set is given up: it is not the scenario then."""
 
-Command = Callable[..., None]
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be run. `repeat_disturbed`: a repetition that others disturbed counts as not run."""
+
+    scenarios: Sequence[Scenario]
+    root: Path
+    worlds: Sequence[WorldName] = ("real", "sim")
+    endpoints: str | None = None
+    profile: Path | None = None
+    repeat_disturbed: bool = False
+    jobs: int = sweep.ALL_CORES
+
+    def worlds_for(self, one: Scenario) -> list[WorldName]:
+        """Where a scenario runs. One that breaks etcd, or wants several members, needs an etcd of its own."""
+        own = one.topology.etcd_members > 1 or any(fault.kind == "etcd_kill" for fault in one.faults)
+        allowed = [name for name in self.worlds if name in one.worlds]
+        return [name for name in allowed if not (name == "real" and own and self.endpoints is not None)]
 
 
-def run_suite(
-    names: Sequence[str],
-    worlds: dict[WorldName, MakeWorld],
-    root: Path,
-    *,
-    quick: bool,
-    seed: int | None = None,
-    profile: Path | None = None,
-) -> None:
-    """Run the scenarios, judge the claims, and say what was measured on and with which parameters (`profile`).
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One repetition that is not finished."""
 
-    Raises ScenarioError (before anything runs), ExperimentError, OSError.
+    scenario: Scenario
+    world: WorldName
+    repetition: int
+    directory: Path
+    key: str
+
+    @property
+    def expected_s(self) -> float:
+        return expected.real_s(self.scenario) if self.world == "real" else expected.sim_s(self.scenario)
+
+    @property
+    def title(self) -> str:
+        return f"{self.scenario.name} {self.repetition + 1} of {self.scenario.measure.repetitions}"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a set: repetitions run, found finished, and failed (with the reason)."""
+
+    run: int = 0
+    kept: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def load(names: Sequence[str], *, quick: bool, seed: int | None = None) -> list[Scenario]:
+    """The scenarios of these names. Raises ScenarioError."""
+    found = [scenario.load(name, quick=quick) for name in names]
+    if seed is None:
+        return found
+    replace = msgspec.structs.replace
+    return [replace(one, measure=replace(one.measure, seed=seed)) for one in found]
+
+
+def names_of_set(*, quick: bool) -> list[str]:
+    """All scenarios that come with Tandem; of the quick set those that have a short form."""
+    return [name for name in scenario.names() if not quick or scenario.both(name)[1] is not None]
+
+
+# --- what is missing ---------------------------------------------------------------------------------------------
+
+
+def missing(plan: Plan) -> list[Job]:
+    """The repetitions that are not finished, in the order in which they will be run."""
+    return [job for job in wanted(plan) if not _is_done(plan, job)]
+
+
+def wanted(plan: Plan) -> list[Job]:
+    """All repetitions of the set."""
+    return [job for job in _possible(plan) if job.world in plan.worlds_for(job.scenario)]
+
+
+def _possible(plan: Plan) -> list[Job]:
+    """Likewise, with those of the worlds that are not asked for this time."""
+    code = f"{digest(REAL_SOURCES)}-{plan.endpoints or 'own'}"
+    jobs: dict[WorldName, list[Job]] = {"sim": [], "real": []}
+    for one, repetition in _order(plan.scenarios):
+        for world in one.worlds:
+            real = world == "real"
+            key = f"{store.real_key(one)}-{code}" if real else store.sim_key(one, plan.profile, REFINEMENT)
+            jobs[world].append(Job(one, world, repetition, plan.root / one.name / world / str(repetition), key))
+    return [*jobs["sim"], *jobs["real"]]
+
+
+def _order(scenarios: Sequence[Scenario]) -> list[tuple[Scenario, int]]:
+    """In rounds; what is run once comes last, the longest at the very end."""
+    repeated = [one for one in scenarios if one.measure.repetitions > 1]
+    rounds = max((one.measure.repetitions for one in repeated), default=0)
+    order = [(one, number) for number in range(rounds) for one in repeated if number < one.measure.repetitions]
+    once = [one for one in scenarios if one.measure.repetitions == 1]
+    return [*order, *((one, 0) for one in sorted(once, key=expected.real_s))]
+
+
+def _is_done(plan: Plan, job: Job) -> bool:
+    done = store.is_done(job.directory, job.key)
+    return done and not (plan.repeat_disturbed and summary.disturbance(job.directory))
+
+
+# --- running -----------------------------------------------------------------------------------------------------
+
+
+def run(plan: Plan, on_step: OnStep = lambda _: None) -> Outcome:
+    """Run what is missing, and write what belongs to the whole set, also when it is interrupted.
+
+    A real repetition that cannot be run is noted, and the set goes on; after three in a row it is given up. Raises
+    ExperimentError, OSError, KeyboardInterrupt: what is finished before them is kept.
     """
-    loaded = [scenario.load(name, quick=quick) for name in names]
-    root.mkdir(parents=True, exist_ok=True)
-    console = Console()
-    for number, one in enumerate(loaded, start=1):
-        began = time.monotonic()
-        with progress_bar(f"{number}/{len(loaded)} {one.name}") as on_step:
-            summaries = run_scenario(one, worlds, root / one.name, seed=seed, on_step=on_step)
-        took_s = time.monotonic() - began
-        console.print(
-            f"[{number}/{len(loaded)}] {one.name}: {headline(summaries)} ({took_s:.0f} s)",
-            highlight=False,
-            soft_wrap=True,
-        )
-    write_environment(root, [one.name for one in loaded])
-    if "sim" in worlds:
-        write_calibration(root, profile)
-    claims.write(root)
+    jobs = missing(plan)
+    _prepare(plan, jobs)
+    outcome = Outcome(kept=len(wanted(plan)) - len(jobs))
+    clock = _Clock(jobs, on_step)
+    try:
+        _simulate(plan, [job for job in jobs if job.world == "sim"], outcome, clock)
+        _measure(plan, [job for job in jobs if job.world == "real"], outcome, clock)
+    finally:
+        summary.write_set(plan.root, plan.scenarios, plan.profile)
+    return outcome
 
 
-def headline(summaries: dict[str, metrics.Values]) -> str:
-    """One line for a scenario: throughput of each world, and whether anything was lost."""
-    parts = []
-    for world, values in summaries.items():
-        rate = values["steady_throughput_per_s"]["value"] or values["throughput_per_s"]["value"]
-        bad = {key: values[key] for key in ("lost", "committed_twice") if values[key]}
-        missing = values["submitted"] - values["completed"]
-        text = f"{world} " + (f"{rate:,.1f} tasks/s steady" if rate is not None else "nothing completed")
-        text += f", {missing} not completed" if missing else ""
-        parts.append(text + "".join(f", {count} {key.replace('_', ' ')}" for key, count in bad.items()))
-    return "; ".join(parts)
+def _prepare(plan: Plan, jobs: Sequence[Job]) -> None:
+    """Write the scenarios, and remove repetitions that are not (or no longer) theirs.
+
+    Raises ExperimentError, and removes nothing, where there is anything that is not from a run.
+    """
+    good = {job.directory for job in _possible(plan) if store.is_done(job.directory, job.key)}
+    found = [path for one in plan.scenarios for path in summary.repetitions(plan.root / one.name)]
+    for path in {*found} - good | {job.directory for job in jobs}:
+        store.begin(path)
+    for one in plan.scenarios:
+        scenario.write(one, plan.root / one.name)
+        summary.write_scenario(plan.root / one.name)
 
 
-def write_environment(root: Path, names: Sequence[str]) -> None:
-    """The environment of the whole set: this machine, and the etcd and the disturbances of its real repetitions."""
-    etcd: dict[str, Any] = {}
-    disturbed: list[str] = []
-    for name in names:
-        for path in sorted((root / name / "real").glob("*/environment.json")):
-            facts = msgspec.json.decode(path.read_bytes())
-            etcd = {key: value for key, value in facts["etcd"].items() if key != "put_p50_ms"}
-            if facts["disturbed"]:
-                disturbed.append(f"{name}/{path.parent.name}")
-    about: dict[str, Any] = {"date": datetime.now(UTC).isoformat(timespec="seconds")}
-    if etcd:
-        about |= {"etcd": etcd, "disturbed": bool(disturbed)}
-    if disturbed:
-        about["disturbance"] = f"other processes used the machine during {', '.join(disturbed)}"
-    environment.write(root / "environment.json", **about)
+def _simulate(plan: Plan, jobs: Sequence[Job], outcome: Outcome, clock: "_Clock") -> None:
+    """The longest first, or one of them would run alone at the end."""
+    ordered = sorted(jobs, key=lambda job: -job.expected_s)
+    if not ordered:
+        return
+    SimulatedWorld(ordered[0].scenario, plan.profile)  # parameters that cannot be used are better known at once
+    clock.tell(f"simulating {len(ordered)} repetitions")
+    work = [
+        Simulation(job.scenario, job.repetition, 0, REFINEMENT, plan.profile, job.directory, job.key) for job in ordered
+    ]
+    sweep.spread(simulate, work, n_jobs=plan.jobs, on_done=lambda done, _total: clock.done(ordered[done - 1]))
+    outcome.run += len(ordered)
+    for one in {job.scenario.name for job in ordered}:
+        summary.write_scenario(plan.root / one)
 
 
-def write_calibration(root: Path, profile: Path | None) -> None:
-    """The model's parameters as they were used, each with where it comes from."""
-    from sim import parameters  # noqa: PLC0415 - simpy is needed for this only
+def _measure(plan: Plan, jobs: Sequence[Job], outcome: Outcome, clock: "_Clock") -> None:
+    failures = 0
+    for job in jobs:
+        try:
+            _run_real(plan, job, clock.teller(job))
+        except ExperimentError as error:
+            outcome.failed[job.title] = str(error)
+            failures += 1
+            if failures == PATIENCE:
+                raise
+        else:
+            failures = 0
+            outcome.run += 1
+        clock.done(job)
+        summary.write_scenario(plan.root / job.scenario.name)
 
-    path = profile or parameters.REFERENCE
-    if path.is_file():
-        named = parameters.load(path).parameters
-        (root / "calibration.json").write_bytes(msgspec.json.format(msgspec.json.encode(named), indent=2) + b"\n")
+
+def _run_real(plan: Plan, job: Job, tell: Callable[[str], None]) -> None:
+    one = job.scenario
+    with worlds_of(["real"], plan.endpoints)["real"](one) as world:
+        run_repetition(one, job.repetition, world, workload.draw(one, job.repetition), job.directory, tell)
+    store.finish(job.directory, job.key)
 
 
-def script(program: str, names: Sequence[str], help_text: str) -> Command:
-    """A program that runs these scenarios and shows their figures."""
-    app = typer.Typer(pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]})
+class _Clock:
+    """Expected seconds of what is missing, and of what has been done of it."""
 
-    @app.command(help=help_text, epilog=f"Example: `python -m {program} --quick --world real`")
-    def main(
-        *,
-        out: Annotated[Path, typer.Option(help="Folder of runs; each scenario has a folder in it.")] = RUNS,
-        world: WorldOption = Worlds.BOTH,
-        quick: QuickOption = False,
-        seed: SeedOption = None,
-        endpoints: EndpointsOption = None,
-        profile: ProfileOption = None,
-    ) -> None:
-        with clear_errors(program):
-            run_suite(names, worlds_of(world.names, endpoints, profile), out, quick=quick, seed=seed, profile=profile)
-            for name in names:
-                Console().print(results(name, metrics.read(out / name / "metrics.json")))
-            print(f"written to {out}")
+    def __init__(self, jobs: Sequence[Job], on_step: OnStep) -> None:
+        self._on_step = on_step
+        self._total_s = sum(map(self._cost_s, jobs))
+        self._done_s, self._what = 0.0, "starting"
 
-    return app
+    def tell(self, what: str) -> None:
+        self._what = what
+        self._on_step(Step(self._done_s, self._total_s, what))
+
+    def teller(self, job: Job) -> Callable[[str], None]:
+        return lambda what: self.tell(f"{job.title}: {what}")
+
+    def done(self, job: Job) -> None:
+        self._done_s += self._cost_s(job)
+        self.tell(self._what)
+
+    @staticmethod
+    def _cost_s(job: Job) -> float:
+        return job.expected_s if job.world == "real" else job.expected_s / expected.cores()

@@ -1,16 +1,22 @@
-"""What a world is to an experiment: something that runs one repetition of a scenario and hands back what it saw."""
+"""What a world is to an experiment: something that runs one repetition of a scenario and hands back what it saw.
 
-from collections.abc import Callable
+The load generator imports this when each repetition starts, and has no use for pandas, which takes seconds of CPU time.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
 
-import pandas as pd
-
-from experiments import trace
-from experiments.metrics import Counts
 from experiments.schema import Scenario
 from experiments.workload import Workload
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from experiments.etcd_metrics import Member
+    from experiments.metrics import Counts
+    from experiments.trace import Spools
 
 WorldName = Literal["real", "sim"]
 Tell = Callable[[str], None]
@@ -21,12 +27,14 @@ Tell = Callable[[str], None]
 class Measured:
     """One repetition: the trace, the samples of the processes, what became of the tasks, and where it ran."""
 
-    trace: pd.DataFrame
-    resources: pd.DataFrame
-    counts: Counts
+    trace: "pd.DataFrame"
+    resources: "pd.DataFrame"
+    counts: "Counts"
     environment: dict[str, Any]
     logs: dict[str, str] = field(default_factory=dict)
     """What the processes wrote, where something went wrong."""
+    etcd: "Sequence[Member]" = ()
+    """What etcd's members said of themselves; the model's say nothing."""
 
 
 class Aftermath(Protocol):
@@ -45,8 +53,11 @@ class Aftermath(Protocol):
     def doubled(self) -> int: ...
 
 
-def join(workload: Workload, spools: trace.Spools, after: Aftermath, start: float) -> tuple[pd.DataFrame, Counts]:
+def join(workload: Workload, spools: "Spools", after: Aftermath, start: float) -> tuple["pd.DataFrame", "Counts"]:
     """The trace of a repetition and its counts; `start` is its second 0 on the clock of the spools."""
+    from experiments import trace  # noqa: PLC0415 - see above
+    from experiments.metrics import Counts  # noqa: PLC0415 - likewise
+
     tasks = trace.Tasks(
         ids=workload.ids,
         intended=workload.intended_s + start,

@@ -6,7 +6,6 @@ because its histogram starts at 1 ms.
 
 import itertools
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
@@ -17,18 +16,17 @@ from core.etcd.watch import Watcher
 from core.kv.requests import EtcdRequest, Found, Get, Put, Response, Txn, TxnDone
 from core.machine.messages import Message, Watch
 from core.model import Marker, TaskSpec
+from experiments import etcd_metrics
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
 from experiments.calibration.listener import Listener
 
-METRICS_TIMEOUT_S = 5.0
 SETTLE_S = 0.05
 """Until the last message has arrived."""
 WATCHERS = 3
 """That hear of the same puts, each over a connection of its own: what one costs would be lost in the noise."""
 KEYS = 4096
 """Written again and again: the server's memory must not grow, or its garbage collector is what is measured."""
-FSYNC, COMMIT = "etcd_disk_wal_fsync_duration_seconds", "etcd_disk_backend_commit_duration_seconds"
 MARKER = Marker(TaskSpec("0" * 32, "echo"))
 
 
@@ -65,14 +63,6 @@ class Bench:
         self._stores = [store]
         self._made: dict[int, itertools.cycle[Txn]] = {}
 
-    def _metrics(self, name: str) -> tuple[float, float]:
-        """Count and sum of a histogram of the server."""
-        url = f"http://{self._etcd.endpoints[0]}/metrics"
-        with urllib.request.urlopen(url, timeout=METRICS_TIMEOUT_S) as page:
-            lines = page.read().decode().splitlines()
-        found = {line.split()[0]: float(line.split()[1]) for line in lines if line.startswith(name)}
-        return found[name + "_count"], found[name + "_sum"]
-
     def _put(self, batch: int) -> Txn:
         """The next transaction, made before: to make it is not what is measured."""
         made = self._made.get(batch)
@@ -104,18 +94,18 @@ class Bench:
             store.close()
 
     def _watched(self, cell: Cell, work: Callable[[], list[float]]) -> Seen:
-        fsyncs, fsync_s = self._metrics(FSYNC)
+        before = etcd_metrics.read(self._etcd.metrics_url())
         server_s, own_s = cpu_s(self._pid), time.process_time()
         latencies = work()
         own_s, server_s = time.process_time() - own_s, cpu_s(self._pid) - server_s
-        fsyncs_after, fsync_after_s = self._metrics(FSYNC)
-        count, fsyncs = len(latencies), max(fsyncs_after - fsyncs, 1.0)
+        after = etcd_metrics.read(self._etcd.metrics_url())
+        count, fsyncs = len(latencies), max(after.fsyncs - before.fsyncs, 1.0)
         return Seen(
             tuple(latencies),
             own_s / count,
             server_s / count,
             count * cell.batch / fsyncs,
-            (fsync_after_s - fsync_s) / fsyncs,
+            (after.fsync_s - before.fsync_s) / fsyncs,
         )
 
     def _rests(self, cell: Cell, rows: int) -> list[float]:
@@ -158,7 +148,8 @@ class Bench:
 
     def commits(self) -> tuple[float, float]:
         """Commits of the backend so far, and their time in all."""
-        return self._metrics(COMMIT)
+        reading = etcd_metrics.read(self._etcd.metrics_url())
+        return reading.commits, reading.commit_s
 
     def _puts(self, batch: int, until: float) -> Iterator[Txn]:
         while time.perf_counter() < until:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from experiments import scenario, workload
+from experiments.expected import real_s
 from experiments.run import run_repetition, worlds_of
 from experiments.scenario import ScenarioError
 from experiments.schema import Scenario
@@ -21,9 +20,6 @@ from experiments.validation.catalogue import Case
 from experiments.world import World
 from sim.parameters import Refinement
 
-START_S, PROCESS_S = 4.0, 0.6
-"""What starting etcd and the processes takes, for the time left only."""
-BURST_PER_S = 5_000.0
 SIM_S = 1.5
 
 
@@ -117,7 +113,7 @@ def _run_real(plan: Plan, case: Case, repetition: int, clock: "_Clock") -> None:
             one, repetition, world, directory, lambda what: clock.tell(f"{case.name}, real {repetition + 1}: {what}")
         )
     store.finish(directory, store.real_key(one))
-    clock.done(_real_s(one))
+    clock.done(real_s(one))
 
 
 def _repeat(one: Scenario, repetition: int, world: World, directory: Path, tell: Callable[[str], None]) -> None:
@@ -166,7 +162,7 @@ class _Clock:
         for case in plan.cases:
             for repetition in range(case.real):
                 if plan.real_from is None and missing_real(plan, case, repetition):
-                    self._total_s += _real_s(case.scenario)
+                    self._total_s += real_s(case.scenario)
                 self._total_s += SIM_S * len(_simulations(plan, case, repetition, keys))
 
     def tell(self, what: str) -> None:
@@ -176,12 +172,3 @@ class _Clock:
     def done(self, seconds: float) -> None:
         self._done_s += seconds
         self.tell(self._what)
-
-
-def _real_s(one: Scenario) -> float:
-    load = workload.draw(one, 0)
-    slots = one.topology.workers * one.topology.slots
-    last_s = float(np.nan_to_num(load.intended_s).max())
-    work_s = max(float(load.service_s.sum()) / slots, len(load) / BURST_PER_S)
-    processes = one.topology.workers + one.topology.schedulers + one.topology.etcd_members
-    return START_S + PROCESS_S * processes + max(last_s, work_s)

@@ -1,23 +1,20 @@
 """What the comparison needs of one finished repetition, read from its directory."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from experiments import metrics, trace
-from experiments.schema import Fault, Scenario
+from experiments import metrics, recovery, trace
+from experiments.schema import Scenario
 from experiments.trace import STAGES
 from experiments.world import WorldName
 
 Floats = NDArray[np.float64]
 RECOVERY = "recovery_s"
-DEADLY = ("worker_kill", "host_kill")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +35,7 @@ def read(directory: Path, world: WorldName, one: Scenario) -> Observed:
     figures = dict(_flat(metrics.read(directory / "metrics.json")[world]))
     environment = msgspec.json.decode((directory / "environment.json").read_bytes(), type=dict[str, Any])
     rows = trace.read(directory / "trace.parquet")
-    recovered_s = recovery_s(rows, one.faults)
+    recovered_s = recovery.until_all(rows, one.faults)
     if recovered_s is not None:
         figures[RECOVERY] = recovered_s
     ended = rows[rows["final"] & rows["outcome"].isin(["succeeded", "failed"])]
@@ -64,22 +61,3 @@ def _flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:
         elif value["value"] is not None:
             found.append((prefix + key, float(value["value"])))
     return found
-
-
-def recovery_s(rows: pd.DataFrame, faults: Sequence[Fault]) -> float | None:
-    """From a worker's death until the last of the tasks lost with it has started again; the mean over the deaths.
-
-    Lost with a worker are the tasks whose attempt ended as lost: those that it ran or held, and those assigned to it
-    before its lease was gone. A task belongs to the last death before its next attempt started. None where nothing
-    was lost (or nobody killed).
-    """
-    deaths = np.array(sorted(fault.at_s for fault in faults if fault.kind in DEADLY))
-    lost = rows.loc[~rows["final"] & (rows["outcome"] == "lost"), ["index", "attempt"]]
-    if not len(deaths) or not len(lost):
-        return None
-    nexts = lost.assign(attempt=lost["attempt"] + 1).merge(rows, on=["index", "attempt"])
-    again = nexts["started"].dropna().to_numpy()
-    which = np.searchsorted(deaths, again, side="right") - 1
-    found = [again[which == number] - at_s for number, at_s in enumerate(deaths)]
-    times = [float(each.max()) for each in found if len(each)]
-    return float(np.mean(times)) if times else None

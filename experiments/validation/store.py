@@ -74,6 +74,8 @@ def finish(directory: Path, key: str) -> None:
 def _plain(one: Scenario) -> bytes:
     document: dict[str, Any] = msgspec.to_builtins(one, str_keys=True)
     document["measure"]["repetitions"] = None
+    if not one.model:  # runs from before there was such a table are runs of the same scenario
+        del document["model"]
     for table in ("arrivals", "service"):
         if file := document["workload"][table].get("file"):  # its place does not matter, what is in it does
             document["workload"][table]["file"] = _digest(Path(file).read_bytes())

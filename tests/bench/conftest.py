@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -45,8 +46,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What is idle or waits first: after the bursts, etcd tidies up behind a quarter of a million tasks."""
-    quiet = ("test_idle", "test_latency")
+    quiet = ("test_idle", "test_latency", "test_queue")
     items.sort(key=lambda item: item.path.parent.name == "bench" and not item.path.stem.startswith(quiet))
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, Any]) -> None:
+    """What is saved says on what kind of machine, not on whose."""
+    machine_info.pop("node", None)
+
+
+def pytest_benchmark_update_commit_info(commit_info: dict[str, Any]) -> None:
+    """The name of somebody's folder is not the project's."""
+    commit_info["project"] = "tandem"
 
 
 # --- what the benchmarks ask for ---------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 import threading
 import time
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,16 +15,14 @@ from core.kv import codec
 from core.kv.requests import Put, Response, Txn, TxnDone
 from core.model import DeadRecord, Marker, TaskRecord
 from core.specs import make_spec
+from experiments import etcd_metrics
 from experiments.components import Components
 
-METRICS_TIMEOUT_S = 10.0
 PUT_BATCH, PUT_FLIGHTS, PUT_TOTAL = 256, 4, 25_600
 """Bare puts in batches: operations a transaction, transactions under way, puts in all (a fraction of a second)."""
 REFERENCE_ROUNDS = 20_000
 
-PROPOSALS = "etcd_server_proposals_committed_total"
-SENT = "etcd_network_client_grpc_sent_bytes_total"
-RECEIVED = "etcd_network_client_grpc_received_bytes_total"
+PROPOSALS, SENT, RECEIVED = "etcd_proposals", "etcd_sent_bytes", "etcd_received_bytes"
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,8 @@ class System:
 
     def etcd_counters(self) -> dict[str, float]:
         """Some of the server's own counters."""
-        with urllib.request.urlopen(self.etcd.metrics_url(), timeout=METRICS_TIMEOUT_S) as page:  # noqa: S310 - http
-            lines = page.read().decode().splitlines()
-        pairs = (line.split() for line in lines if line.startswith((PROPOSALS, SENT, RECEIVED)))
-        return {name: float(value) for name, value in pairs}
+        reading = etcd_metrics.read(self.etcd.metrics_url())
+        return {PROPOSALS: reading.proposals, SENT: reading.sent_bytes, RECEIVED: reading.received_bytes}
 
 
 def _cpu_s(process: psutil.Process) -> float:

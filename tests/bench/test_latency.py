@@ -1,55 +1,19 @@
 """How long a caller waits, beside bare etcd puts in the same run, taken in turns."""
 
 import statistics
-import threading
 import time
 from typing import Any
 
-import numpy as np
 import pytest
 
 from core.client import Client
 from core.etcd.store import EtcdStore
-from core.handle import Handle
 from tests.bench.figures import Ledger
 from tests.bench.meters import System, put_s, task_bytes
 
-SAMPLES, WARM_UP, PARTS = 300, 20, 5
-GAP_S = 0.01
-"""Between idle submits, so that nothing of the last one is still under way."""
 BLOCK, BLOCKS = 100, 10
-THREADS, EACH = 100, 10
 
 pytestmark = pytest.mark.timeout(300)
-
-
-def test_idle_submit_to_start(benchmark: Any, system: System, ledger: Ledger) -> None:
-    """One task at a time on an idle system, a bare put after each; both ends on this host's clock."""
-    starts_s: list[float] = []
-    puts_s: list[float] = []
-    size = task_bytes()
-
-    def one() -> None:
-        called = time.time()
-        outcome = system.client.submit("echo").outcome(timeout_s=10)
-        starts_s.append(outcome.started_at - called)
-        time.sleep(GAP_S)
-        puts_s.append(put_s(system.puts, size))
-        time.sleep(GAP_S)
-
-    benchmark.pedantic(one, rounds=SAMPLES, warmup_rounds=WARM_UP)
-    starts, puts = np.array(starts_s[WARM_UP:]) * 1e3, np.array(puts_s[WARM_UP:]) * 1e3
-    start, put, worst = float(np.median(starts)), float(np.median(puts)), float(np.quantile(starts, 0.99))
-    parts = list(zip(np.array_split(starts, PARTS), np.array_split(puts, PARTS), strict=True))
-    less_puts = [float(np.median(some) - 2 * np.median(bare)) for some, bare in parts]
-    ledger.figure("start", less_puts, value=start - 2 * put, count=SAMPLES)
-    ledger.figure("start_p50", [float(np.median(some)) for some, _ in parts], value=start, count=SAMPLES)
-    ledger.figure("put_p50", [float(np.median(bare)) for _, bare in parts], value=put, count=SAMPLES)
-    tails = [float(np.quantile(some, 0.99) / np.median(some)) for some, _ in parts]
-    ledger.figure("start_tail", tails, value=worst / start, count=SAMPLES)
-    ledger.ratio("start_over_two_puts", start / (2 * put))
-    ledger.ratio("start_p99_over_p50", worst / start)
-    benchmark.extra_info.update(start_p50_ms=start, start_p99_ms=worst, put_p50_ms=put)
 
 
 def test_1000_submits_that_wait_in_turn_with_1000_bare_puts(benchmark: Any, system: System, ledger: Ledger) -> None:
@@ -87,40 +51,3 @@ def _submits_over_puts(benchmark: Any, client: Client, puts: EtcdStore, *, run: 
 
     benchmark.pedantic(block, rounds=BLOCKS, warmup_rounds=1)
     return ratios[1:]
-
-
-def test_100_threads_of_10_submits_that_wait(benchmark: Any, system: System, ledger: Ledger) -> None:
-    """From the moment that lets all threads go to the last acknowledgement."""
-    size = task_bytes()
-    spans_s: list[float] = []
-    puts_per_s: list[float] = []
-
-    def run() -> None:
-        handles: list[list[Handle]] = [[] for _ in range(THREADS)]
-        began: list[float] = []
-        gate = threading.Barrier(THREADS, action=lambda: began.append(time.perf_counter()))
-        ended = [0.0] * THREADS
-
-        def submit(number: int) -> None:
-            gate.wait()
-            handles[number] += [system.client.submit("echo", timeout_s=30) for _ in range(EACH)]
-            ended[number] = time.perf_counter()
-
-        threads = [threading.Thread(target=submit, args=(number,)) for number in range(THREADS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        spans_s.append(max(ended) - began[0])
-        for handle in (one for some in handles for one in some):
-            handle.result(timeout_s=30)
-        assert sum(map(len, handles)) == THREADS * EACH  # a thread that failed submitted less
-        started = time.perf_counter()
-        for _ in range(BLOCK):
-            put_s(system.puts, size)
-        puts_per_s.append(BLOCK / (time.perf_counter() - started))
-
-    benchmark.pedantic(run, rounds=7, warmup_rounds=1)
-    ledger.figure("threads", spans_s[1:])
-    rate = THREADS * EACH / statistics.median(spans_s[1:])
-    ledger.ratio("threads_over_puts", rate / statistics.median(puts_per_s[1:]))

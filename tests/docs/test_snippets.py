@@ -26,6 +26,8 @@ from typer.testing import CliRunner
 import core.cli
 from core.settings import Config
 from experiments import scenario
+from experiments.overrides import of_model
+from experiments.schema import Fault
 from tests.docs.pages import ROOT
 from tests.docs.test_commands import words_of
 from tests.up import Up
@@ -86,7 +88,7 @@ def shape(printed: str) -> list[str]:
 
 
 def read_toml(example: Example) -> str | None:
-    """A scenario or a settings file must be accepted; other pieces must be TOML."""
+    """A scenario or a settings file must be accepted, and so must the tables of one."""
     source = str(example.parsed)
     if re.search(r"^name = ", source, re.MULTILINE):
         file = Path(f"example-{example.line}.toml")
@@ -95,7 +97,10 @@ def read_toml(example: Example) -> str | None:
     elif re.search(r"^\[(scheduler|worker|client)\]", source, re.MULTILINE):
         msgspec.toml.decode(source, type=Config)
     else:
-        msgspec.toml.decode(source)
+        tables = msgspec.toml.decode(source)
+        msgspec.convert(tables.pop("faults", []), list[Fault])
+        of_model(tables.pop("model", {}))
+        assert set(tables) <= {"quick"}, f"nobody checks {[*tables]}"
     return None
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import psutil
@@ -84,10 +85,11 @@ def save(folder: Path, text: str) -> str:
     return str(path)
 
 
-def of_run(out: Path) -> tuple[pd.DataFrame, dict[str, object]]:
+def of_run(out: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     repetition = out / "real" / "0"
     assert sorted(path.name for path in repetition.iterdir()) == [
         "environment.json",
+        "etcd.json",
         "metrics.json",
         "resources.parquet",
         "scenario.toml",
@@ -112,7 +114,10 @@ def test_crashes_of_worker_scheduler_and_etcd_lose_nothing_and_commit_nothing_tw
     assert rows["attempt"].max() >= 2  # the killed worker held tasks
     resources = pd.read_parquet(out / "real" / "0" / "resources.parquet")
     assert {"client-1", "scheduler-1", "worker-1", "worker-2", "etcd-1"} <= set(resources["component"])
-    assert (resources.groupby("component")["cpu_s"].diff().dropna() >= 0).all()
+    for counter in ("cpu_s", "read_bytes", "write_bytes"):
+        assert (resources.groupby("component")[counter].diff().dropna() >= 0).all()
+    assert 0 < figures["recovery_s"]["p50"]["value"] <= figures["recovery_s"]["max"]["value"]
+    assert figures["etcd"]["proposals_per_task"]["value"] is None  # what it counted before it was killed is gone
 
 
 def test_closed_load_keeps_the_number_in_flight_and_every_stage_is_known(tmp_path: Path) -> None:
@@ -121,6 +126,14 @@ def test_closed_load_keeps_the_number_in_flight_and_every_stage_is_known(tmp_pat
     assert done.returncode == 0, done.stderr
     rows, figures = of_run(out)
     assert figures["completed"] == 40
+    assert figures["queue_depth_max"]["value"] <= 4
+    etcd = {name: figure["value"] for name, figure in figures["etcd"].items()}
+    assert 0 < etcd["proposals_per_task"] <= 3 * 1.5  # submit, assign, complete, and now and then a lease
+    assert 100 < etcd["bytes_in_per_task"] < 20_000
+    assert 0 < etcd["fsync_mean_s"] < 1
+    for kind in ("client", "scheduler", "worker", "etcd"):
+        assert 5 < figures["pss_peak_mb_of"][kind]["value"] <= figures["rss_peak_mb_of"][kind]["value"]
+        assert 0 < figures["cpu_share_of"][kind]["value"] < 2
     times = stages(rows)[list(STAGES)]
     assert times.notna().all().all()
     assert (times >= 0).all().all()

@@ -115,12 +115,55 @@ def test_cpu_is_the_growth_over_the_run_by_component() -> None:
             (9.0, "worker-2", 1.5, 20e6),
             (9.0, "etcd-1", 9.5, 40e6),
         ],
-        columns=list(metrics.RESOURCE_COLUMNS),
+        columns=["time_s", "component", "cpu_s", "rss_bytes"],  # as in runs of old
     )
     result = of_repetition(trace_of(waves(10, 5, 1.0)), resources, counts(), slots=10)
     assert result["cpu_s_per_1000"] == pytest.approx(4.0 * 1000 / 50)
     assert result["cpu_s_per_1000_of"]["worker"] == pytest.approx(1.5 * 1000 / 50)
+    assert result["cpu_share_of"]["worker"] == pytest.approx(1 / 9)  # of the busiest
     assert result["rss_peak_mb_of"] == {"client": None, "scheduler": None, "worker": 30.0, "etcd": 50.0}
+    assert set(result["pss_peak_mb_of"].values()) == {None}
+    assert set(result["disk_write_bytes_per_task_of"].values()) == {None}
+
+
+def test_memory_by_share_and_bytes_written_for_each_task() -> None:
+    nan = float("nan")
+    resources = pd.DataFrame(
+        [
+            (0.0, "worker-1", 0.0, 10e6, 8e6, 0.0, 1000.0),
+            (0.0, "worker-2", 0.0, 10e6, 9e6, 0.0, 0.0),
+            (2.0, "worker-1", 0.5, 30e6, nan, 0.0, 1500.0),
+            (4.0, "worker-1", 1.0, 20e6, 12e6, 0.0, 6000.0),
+            (4.0, "worker-2", 3.0, 20e6, 11e6, 0.0, 5000.0),
+        ],
+        columns=list(metrics.RESOURCE_COLUMNS),
+    )
+    result = of_repetition(trace_of(waves(10, 5, 1.0)), resources, counts(), slots=10)
+    assert result["pss_peak_mb_of"] == {"client": None, "scheduler": None, "worker": 12.0, "etcd": None}
+    assert result["disk_write_bytes_per_task_of"]["worker"] == pytest.approx(10_000 / 50)
+    assert result["cpu_share_of"]["worker"] == pytest.approx(0.75)
+
+
+def test_the_longest_queue_counts_what_is_acknowledged_and_not_started() -> None:
+    trace = trace_of([2.0, 3.0, 4.0, 5.0], intended=[0.0, 0.5, 0.9, 3.5])  # started a second before
+    assert of_repetition(trace, NONE, counts(), slots=1)["queue_depth_max"] == 3
+    trace.loc[0, "enqueued"] = np.nan  # the call stands in for the acknowledgement
+    assert of_repetition(trace, NONE, counts(), slots=1)["queue_depth_max"] == 3
+    trace.loc[2, ["enqueued", "submitted"]] = np.nan  # never submitted
+    assert of_repetition(trace, NONE, counts(), slots=1)["queue_depth_max"] == 2
+
+
+def test_a_task_that_is_run_again_waited_once() -> None:
+    trace = trace_of([2.0, 3.0, 9.0], intended=[0.0, 0.0, 0.0])
+    trace["index"], trace["final"] = [0, 1, 1], [True, False, True]
+    assert of_repetition(trace, NONE, counts(), slots=1)["queue_depth_max"] == 2
+
+
+def test_tasks_that_never_start_wait_for_ever() -> None:
+    trace = trace_of([2.0, 3.0, 9.0], intended=[0.0, 0.0, 5.0])
+    trace.loc[1, "started"] = np.nan
+    assert of_repetition(trace, NONE, counts(), slots=1)["queue_depth_max"] == 2
+    assert of_repetition(trace[:0], NONE, counts(), slots=1)["queue_depth_max"] is None
 
 
 def test_interval_is_students_t() -> None:

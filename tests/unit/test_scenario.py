@@ -5,10 +5,10 @@ import pytest
 
 from core.settings import ClientSettings, Config, load_config
 from experiments import load as load_generator
-from experiments import report, workload
+from experiments import workload
 from experiments.components import Components, config_of
 from experiments.overrides import Overrides
-from experiments.scenario import ScenarioError, load, names, write
+from experiments.scenario import ScenarioError, both, load, names, write
 from experiments.schema import Burst, Constant, Empirical, Exponential, Scenario, Workload
 from experiments.simulated import SimulatedWorld
 
@@ -143,12 +143,51 @@ def test_run_directory_alone_repeats_the_scenario(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", names())
-@pytest.mark.parametrize("quick", [False, True])
-def test_every_scenario_of_ours_loads_under_its_own_name(name: str, *, quick: bool) -> None:
-    scenario = load(name, quick=quick)
-    assert isinstance(scenario, Scenario)
-    assert scenario.name == name
-    assert scenario.claims or name.startswith("ablation-")
+def test_every_scenario_of_ours_loads_under_its_own_name_and_bears_on_a_claim(name: str) -> None:
+    full, quick = both(name)
+    assert full.name == name
+    assert full.claims
+    assert quick is None or (quick.name, quick.claims) == (name, full.claims)
+
+
+def test_a_scenario_without_a_short_form_refuses_quick(tmp_path: Path) -> None:
+    path = save(tmp_path, MINIMAL)
+    path.write_text("quick = false\n" + path.read_text())
+    assert both(path)[1] is None
+    assert load(path).name
+    with pytest.raises(ScenarioError, match="has no short form"):
+        load(path, quick=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[model]\ncoers = 2", "model.coers: unknown parameter; did you mean 'cores'?"),
+        ("[model]\ncores = 0", "model.cores: expected a whole number >= 1"),
+        ("[model]\ncores = 1.5", "model.cores: Expected `int`, got `float`"),
+        ("[model]\nnetwork_delay_s = -1", "model.network_delay_s: expected a number >= 0"),
+        ("[model]\nnetwork_delay_s = 'x'", "model.network_delay_s: expected a number >= 0"),
+        ("[model]\netcd_members = 3", "model.etcd_members belongs to the topology: set topology.etcd_members instead"),
+        ("model = 1", "model: Expected `object`, got `int`"),
+    ],
+)
+def test_mistakes_in_the_models_parameters_are_named(tmp_path: Path, text: str, sentence: str) -> None:
+    path = save(tmp_path, MINIMAL)
+    path.write_text(path.read_text() + text if text.startswith("[") else f"{text}\n{path.read_text()}")
+    with pytest.raises(ScenarioError) as caught:
+        load(path)
+    assert sentence in str(caught.value)
+
+
+def test_the_models_parameters_reach_the_model_alone_and_survive_the_run_directory(tmp_path: Path) -> None:
+    path = save(tmp_path, MINIMAL + "\n[model]\ncores = 64\nnetwork_delay_s = 0.01\n")
+    scenario = load(write(load(path), tmp_path / "run"))
+    assert scenario.worlds == ("sim",)
+    values = SimulatedWorld(scenario)._config(scenario, workload.draw(scenario, 0)).values
+    assert (values.cores, values.network_delay_s) == (64, 0.01)
+    plain = load(save(tmp_path, MINIMAL))
+    assert plain.worlds == ("real", "sim")
+    assert values.etcd_fsync_s == SimulatedWorld(plain)._config(plain, workload.draw(plain, 0)).values.etcd_fsync_s
 
 
 ABLATED = """
@@ -244,8 +283,3 @@ def test_a_scenario_built_in_python_is_checked_too() -> None:
     wrong = Overrides(scheduler={"window": 0})
     with pytest.raises(ValueError, match=r"^settings.scheduler.window: Expected `int` >= 1"):
         Scenario(name="x", workload=Workload(arrivals=Burst(), count=1), settings=wrong)
-
-
-def test_ablations_are_not_part_of_the_report() -> None:
-    assert not [name for name in (*report.QUICK, *report.FULL) if name.startswith("ablation")]
-    assert "ablation-baseline" in names()

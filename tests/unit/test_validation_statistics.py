@@ -4,14 +4,12 @@ import math
 
 import msgspec
 import numpy as np
-import pandas as pd
 import pytest
 
 from experiments import scenario, workload
 from experiments.schema import Fault, Scenario
 from experiments.validation import catalogue, statistics
 from experiments.validation.catalogue import STRESS, VALIDATION, cases
-from experiments.validation.observed import recovery_s
 from experiments.validation.predictors import Offered, erlang_c, offered, predict
 
 LONGEST_S = 8.0
@@ -107,36 +105,6 @@ def test_the_order_of_configurations() -> None:
     assert statistics.tau([1, 1, 1], [1, 2, 3]) is None
 
 
-# --- recovery ----------------------------------------------------------------------------------------------------
-
-DEATHS = (
-    Fault(kind="host_kill", at_s=1.0, target="worker-1"),
-    Fault(kind="host_kill", at_s=5.0, target="worker-2"),
-)
-
-
-def attempts(*rows: tuple[int, int, bool, str, float]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["index", "attempt", "final", "outcome", "started"])
-
-
-def test_recovery_ends_when_the_last_lost_task_has_started_again() -> None:
-    rows = attempts(
-        (0, 1, False, "lost", 0.5),
-        (0, 2, True, "succeeded", 3.2),
-        (1, 1, False, "lost", math.nan),
-        (1, 2, True, "succeeded", 3.5),
-        (2, 1, False, "lost", math.nan),
-        (2, 2, True, "succeeded", 7.0),
-        (3, 1, False, "retried", 0.6),  # failed and tried again: no loss
-        (3, 2, True, "succeeded", 4.9),
-        (4, 1, True, "succeeded", 0.1),
-    )
-    assert recovery_s(rows, DEATHS) == pytest.approx((2.5 + 2.0) / 2)
-    assert recovery_s(rows[rows["index"] < 2], DEATHS) == pytest.approx(2.5)  # nothing was lost with the second
-    assert recovery_s(rows[rows["index"] == 4], DEATHS) is None
-    assert recovery_s(rows, ()) is None
-
-
 # --- predictors --------------------------------------------------------------------------------------------------
 
 
@@ -182,7 +150,9 @@ def test_constant_latency() -> None:
     assert predict(made(), load(rate_per_s=None, service_s=0.0), 0.001)["constant latency"][
         "throughput_per_s"
     ] == pytest.approx(30 / 0.002)
-    killed = msgspec.structs.replace(made(lease_ttl_s=2.0), faults=DEATHS[:1])
+    killed = msgspec.structs.replace(
+        made(lease_ttl_s=2.0), faults=(Fault(kind="host_kill", at_s=1.0, target="worker-1"),)
+    )
     assert predict(killed, load(), 0.001)["constant latency"]["recovery_s"] == 2.0
     assert "constant latency" not in predict(made(), load(), None)
 

@@ -1,0 +1,40 @@
+"""What `tandem-bench compare` shows."""
+
+from rich.table import Table
+
+from experiments.compare import Change, Comparison
+from experiments.phrases import digits
+
+COUNTS = ("lost", "executed_twice", "committed_twice")
+STYLES = {"more": "bold", "less": "bold"}
+
+
+def table(one: Comparison) -> Table:
+    """A row for each figure: both means, the change, its interval, and what that means."""
+    pairs = "in pairs: the same loads" if one.same_load else "not in pairs: the loads differ"
+    table = Table(title=f"{one.a} (A) against {one.b} (B), {one.world}, {pairs}", title_justify="left")
+    table.add_column("figure")
+    for name in ("A", "B", "n", "change", "95 % interval"):
+        table.add_column(name, justify="right")
+    table.add_column("B has")
+    for each in one.changes:
+        n = f"{each.n_a}" if each.n_a == each.n_b else f"{each.n_a}, {each.n_b}"
+        style = STYLES.get(each.judgement, "")
+        values = (_value(each.figure, each.a, each.n_a), _value(each.figure, each.b, each.n_b))
+        table.add_row(each.figure, *values, n, _percent(each.change), _bounds(each), each.judgement, style=style)
+    return table
+
+
+def _value(figure: str, mean: float, n: int) -> str:
+    """Latencies in ms, counts as their sum over the repetitions, all else as it is."""
+    if figure in COUNTS:
+        return f"{mean * n:,.0f}"
+    return f"{digits(mean * 1000)} ms" if figure.startswith("latency_s.") else digits(mean)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{'+' if share > 0 else ''}{digits(share * 100)} %"
+
+
+def _bounds(each: Change) -> str:
+    return "" if each.low is None or each.high is None else f"{_percent(each.low)} to {_percent(each.high)}"

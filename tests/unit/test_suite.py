@@ -1,0 +1,317 @@
+"""Sets of scenarios: what is missing is run, what is finished is kept, and what has changed is run again."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from experiments import claims, cli, metrics, report, scenario, suite, suite_console, summary, sweep
+from experiments.scenario import ScenarioError
+from experiments.schema import Scenario
+from experiments.suite import Job, Plan
+from experiments.validation.store import DONE
+from experiments.world import ExperimentError
+
+TEXT = """
+name = "{name}"
+[topology]
+workers = 1
+slots = 2
+[workload]
+count = 12
+arrivals = {{process = "burst"}}
+service = {{distribution = "constant", value_s = 0.01}}
+[measure]
+repetitions = {repetitions}
+"""
+
+
+@pytest.fixture(autouse=True)
+def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Simulations run here: starting processes takes longer than these do."""
+    spread = sweep.spread
+    monkeypatch.setattr(sweep, "spread", lambda work, jobs, **how: spread(work, jobs, **{**how, "n_jobs": 1}))
+
+
+def small(tmp_path: Path, name: str = "small", repetitions: int = 2, more: str = "") -> Scenario:
+    path = tmp_path / "scenarios" / f"{name}.toml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(TEXT.format(name=name, repetitions=repetitions) + more)
+    return scenario.load(path)
+
+
+def plan(tmp_path: Path, *scenarios: Scenario, **how: Any) -> Plan:
+    return Plan(scenarios or (small(tmp_path),), tmp_path / "runs", **{"worlds": ["sim"], **how})
+
+
+def done(root: Path) -> dict[str, int]:
+    """When each finished repetition was written."""
+    return {str(path.parent.relative_to(root)): path.stat().st_mtime_ns for path in root.glob(f"*/*/*/{DONE}")}
+
+
+def test_a_finished_set_is_not_run_again_and_gives_the_same_summary(tmp_path: Path) -> None:
+    first = suite.run(plan(tmp_path))
+    before, figures = done(tmp_path / "runs"), metrics.read(tmp_path / "runs/small/metrics.json")
+    second = suite.run(plan(tmp_path))
+    assert (first.run, first.kept, second.run, second.kept) == (2, 0, 0, 2)
+    assert done(tmp_path / "runs") == before
+    assert metrics.read(tmp_path / "runs/small/metrics.json") == figures
+    assert figures["sim"]["throughput_per_s"]["n"] == 2
+    assert figures["sim"]["completed"] == 24
+    assert {path.name for path in (tmp_path / "runs").iterdir()} >= {claims.FILE, "environment.json", "small"}
+
+
+def test_more_repetitions_keep_those_there_are_and_fewer_remove_the_rest(tmp_path: Path) -> None:
+    suite.run(plan(tmp_path))
+    before = done(tmp_path / "runs")
+    assert suite.run(plan(tmp_path, small(tmp_path, repetitions=3))).run == 1
+    assert before.items() <= done(tmp_path / "runs").items()
+    assert suite.run(plan(tmp_path, small(tmp_path, repetitions=1))).run == 0
+    assert list(done(tmp_path / "runs")) == ["small/sim/0"]
+    assert metrics.read(tmp_path / "runs/small/metrics.json")["sim"]["throughput_per_s"]["n"] == 1
+
+
+def test_a_changed_scenario_is_run_again_and_its_old_figures_are_gone(tmp_path: Path) -> None:
+    suite.run(plan(tmp_path, small(tmp_path), small(tmp_path, "other")))
+    before = done(tmp_path / "runs")
+    one = small(tmp_path)
+    changed = msgspec.structs.replace(one, topology=msgspec.structs.replace(one.topology, slots=3))
+    assert suite.run(plan(tmp_path, changed, small(tmp_path, "other"))).run == 2
+    after = done(tmp_path / "runs")
+    assert {name for name in before if before[name] == after[name]} == {"other/sim/0", "other/sim/1"}
+    assert scenario.load(tmp_path / "runs/small/scenario.toml").topology.slots == 3
+
+
+def test_what_the_run_depends_on_is_in_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def keys(**how: Any) -> list[str]:
+        return [job.key for job in suite.wanted(plan(tmp_path, worlds=["real", "sim"], **how))]
+
+    before = keys()
+    assert keys() == before
+    assert all(one != other for one, other in zip(keys(endpoints="127.0.0.1:1")[2:], before[2:], strict=True))
+    monkeypatch.setattr(suite, "digest", lambda _: "another")
+    assert keys()[:2] == before[:2]
+    assert all(one != other for one, other in zip(keys()[2:], before[2:], strict=True))
+
+
+def test_an_interrupted_set_keeps_what_is_finished_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate = sweep.spread
+
+    def one_then_ctrl_c(work: Any, jobs: Sequence[Any], **_: Any) -> None:
+        simulate(work, jobs[:1], n_jobs=1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "spread", one_then_ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        suite.run(plan(tmp_path))
+    assert list(done(tmp_path / "runs")) == ["small/sim/0"]
+    assert (tmp_path / "runs" / claims.FILE).is_file()
+    monkeypatch.undo()
+    assert (suite.run(plan(tmp_path)).run, len(done(tmp_path / "runs"))) == (1, 2)
+
+
+def test_an_unfinished_repetition_counts_for_nothing(tmp_path: Path) -> None:
+    suite.run(plan(tmp_path))
+    (tmp_path / "runs/small/sim/1" / DONE).unlink()
+    summary.write_scenario(tmp_path / "runs/small")
+    assert metrics.read(tmp_path / "runs/small/metrics.json")["sim"]["throughput_per_s"]["n"] == 1
+    assert [job.repetition for job in suite.missing(plan(tmp_path))] == [1]
+
+
+def test_nobodys_files_are_removed(tmp_path: Path) -> None:
+    strange = tmp_path / "runs" / "small" / "real" / "notes.txt"
+    strange.parent.mkdir(parents=True)
+    strange.write_text("precious")
+    with pytest.raises(ExperimentError, match="choose another folder"):
+        suite.run(plan(tmp_path))
+    assert strange.read_text() == "precious"
+
+
+def test_repetitions_are_interleaved_and_what_is_run_once_comes_last(tmp_path: Path) -> None:
+    ones = (small(tmp_path, "a"), small(tmp_path, "once", 1), small(tmp_path, "b", 3))
+    order = [f"{job.scenario.name}{job.repetition}" for job in suite.missing(plan(tmp_path, *ones, worlds=["real"]))]
+    assert order == ["a0", "b0", "a1", "b1", "b2", "once0"]
+
+
+# --- real repetitions, without a real world
+
+
+class Broken:
+    """Real repetitions that fail, or are disturbed, as they are told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, failing: Sequence[str] = (), foreign: float = 0.0) -> None:
+        self.run: list[str] = []
+        self.failing, self.foreign = failing, foreign
+        monkeypatch.setattr(suite, "_run_real", self._run)
+
+    def _run(self, _plan: Plan, job: Job, _tell: Any) -> None:
+        if job.scenario.name in self.failing:
+            raise ExperimentError("no etcd")
+        self.run.append(job.title)
+        job.directory.mkdir(parents=True, exist_ok=True)
+        scenario.write(job.scenario, job.directory)
+        facts = {"etcd": {"version": "3"}, "disturbed": self.foreign > 0, "foreign_cores": self.foreign}
+        (job.directory / "environment.json").write_text(json.dumps(facts))
+        figure = {"value": 1.0, "low": None, "high": None, "n": 1}
+        values = {"throughput_per_s": figure, "steady_throughput_per_s": figure, "submitted": 1, "completed": 1}
+        values |= {"lost": 0, "executed_twice": 0, "committed_twice": 0}
+        metrics.write({"real": values}, job.directory / "metrics.json")
+        (job.directory / DONE).write_bytes(msgspec.json.encode({"key": job.key}))
+
+
+def test_one_that_fails_does_not_end_the_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = Broken(monkeypatch, failing=["bad"])
+    how = plan(tmp_path, small(tmp_path, "bad", 1), small(tmp_path, "good", 1), worlds=["real"])
+    outcome = suite.run(how)
+    assert (outcome.run, outcome.failed) == (1, {"bad 1 of 1": "no etcd"})
+    assert "bad 1 of 1 could not be run: no etcd" in suite_console.advice(how, outcome)
+    world.failing = ()
+    assert suite.run(how).run == 1
+
+
+def test_three_failures_in_a_row_end_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Broken(monkeypatch, failing=["a", "b", "c"])
+    ones = [small(tmp_path, name, 1) for name in ("a", "b", "c")]
+    with pytest.raises(ExperimentError, match="no etcd"):
+        suite.run(plan(tmp_path, *ones, worlds=["real"]))
+
+
+def test_disturbed_repetitions_are_told_and_run_again_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Broken(monkeypatch, foreign=0.7)
+    how = plan(tmp_path, worlds=["real"])
+    outcome = suite.run(how)
+    (sentence,) = suite_console.advice(how, outcome)
+    assert sentence.startswith("2 of 2 real repetitions were disturbed: others used up to 0.7 cores")
+    assert "--repeat-disturbed" in sentence
+    assert "small/0, small/1" in json.loads((tmp_path / "runs/environment.json").read_text())["disturbance"]
+    assert suite.missing(how) == []
+    world.foreign = 0.0
+    again = plan(tmp_path, worlds=["real"], repeat_disturbed=True)
+    assert suite.run(again).run == 2
+    assert suite_console.advice(again, suite.run(again)) == []
+
+
+def test_a_world_that_is_not_asked_for_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Broken(monkeypatch)
+    suite.run(plan(tmp_path, worlds=["real"]))
+    suite.run(plan(tmp_path, worlds=["sim"]))
+    assert set(metrics.read(tmp_path / "runs/small/metrics.json")) == {"real", "sim"}
+
+
+MODEL = '[model]\ncores = 64\n[[faults]]\nkind = "partition"\ntarget = "worker-1"\nat_s = 0.0\nduration_s = 1.0\n'
+ETCD = '[[faults]]\nkind = "etcd_kill"\ntarget = "etcd-1"\nat_s = 0.0\nduration_s = 1.0\n'
+
+
+def test_where_a_scenario_runs(tmp_path: Path) -> None:
+    both, model, etcd = small(tmp_path), small(tmp_path, "m", more=MODEL), small(tmp_path, "e", more=ETCD)
+    how = plan(tmp_path, worlds=["real", "sim"])
+    assert [how.worlds_for(one) for one in (both, model, etcd)] == [["real", "sim"], ["sim"], ["real", "sim"]]
+    given = plan(tmp_path, worlds=["real", "sim"], endpoints="127.0.0.1:1")
+    assert [given.worlds_for(one) for one in (both, model, etcd)] == [["real", "sim"], ["sim"], ["sim"]]
+
+
+# --- the sets that come with Tandem
+
+
+def test_the_quick_set_leaves_out_what_has_no_short_form() -> None:
+    full, quick = suite.names_of_set(quick=False), suite.names_of_set(quick=True)
+    assert set(quick) < set(full)
+    assert {"burst-1s", "scaling-1-poll"} == {"burst-1s", "scaling-1-poll"} & (set(full) - set(quick))
+    with pytest.raises(ScenarioError, match="has no short form"):
+        scenario.load("burst-1s", quick=True)
+
+
+@pytest.mark.parametrize(("quick", "limit_minutes"), [(True, 6), (False, 60)])
+def test_the_sets_take_as_long_as_is_promised(tmp_path: Path, *, quick: bool, limit_minutes: float) -> None:
+    scenarios = suite.load(suite.names_of_set(quick=quick), quick=quick)
+    jobs = suite.missing(Plan(scenarios, tmp_path))
+    assert suite_console.minutes(jobs) < limit_minutes
+    assert len({(job.scenario.name, job.world, job.repetition) for job in jobs}) == len(jobs)
+
+
+# --- the command line
+
+
+def bench(*arguments: str | Path) -> tuple[int, str]:
+    done = CliRunner().invoke(cli.app, [str(one) for one in arguments], env={"TERM": "dumb", "COLUMNS": "200"})
+    return done.exit_code, done.output
+
+
+def test_run_wants_a_scenario_or_all_of_them(tmp_path: Path) -> None:
+    for arguments in (("run", "--out", tmp_path), ("run", "burst", "--all", "--out", tmp_path)):
+        assert bench(*arguments) == (2, "tandem-bench: give either a scenario (see `tandem-bench list`) or --all\n")
+    code, said = bench("run", "burst", "--repeat-disturbed", "--out", tmp_path)
+    assert (code, "--repeat-disturbed goes with --all" in said) == (2, True)
+
+
+def test_a_scenario_for_the_model_alone_is_not_run_for_real(tmp_path: Path) -> None:
+    code, said = bench("run", "fleet-10", "--world", "real", "--out", tmp_path / "out")
+    assert code == 2
+    assert "runs in the model only" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_run_all_runs_the_set_and_shows_the_verdicts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small(tmp_path, "burst")
+    monkeypatch.setattr(scenario, "SCENARIOS", tmp_path / "scenarios")
+    code, said = bench("run", "--all", "--world", "sim", "--out", tmp_path / "runs")
+    assert code == 0, said
+    assert "2 repetitions are to be run" in said
+    assert "BUR-1" in said
+    again = bench("run", "--all", "--world", "sim", "--out", tmp_path / "runs")[1]
+    assert again.startswith("scenario")
+    assert "0 of 2" in again
+
+
+def test_report_builds_from_saved_runs_and_measures_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    suite.run(plan(tmp_path))
+    (tmp_path / "runs" / claims.FILE).unlink()
+    built: list[tuple[Path, Path]] = []
+    monkeypatch.setattr(report, "build", lambda runs, out: built.append((runs, out)))
+    assert bench("report", "--runs", tmp_path / "runs", "--out", tmp_path / "out")[0] == 0
+    assert built == [(tmp_path / "runs", tmp_path / "out")]
+    assert (tmp_path / "runs" / claims.FILE).is_file()
+    code, said = bench("report", "--runs", tmp_path / "nowhere", "--out", tmp_path / "out")
+    assert (code, "holds no finished runs" in said) == (2, True)
+
+
+@pytest.fixture
+def short_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """`make report` with one small scenario, no benchmarks and no report built."""
+    small(tmp_path, "burst", repetitions=1)
+    monkeypatch.setattr(scenario, "SCENARIOS", tmp_path / "scenarios")
+    monkeypatch.setattr(report, "run_benchmarks", lambda _root, **_: None)
+    monkeypatch.setattr(report, "build", lambda _runs, _out: None)
+    return tmp_path / "out"
+
+
+def make_report(*arguments: str | Path) -> str:
+    done = CliRunner().invoke(report.app, [str(one) for one in arguments], env={"COLUMNS": "200"})
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_the_quick_report_begins_anew_once_it_is_complete_and_the_full_one_does_not(short_report: Path) -> None:
+    quick, full = ("--world", "sim", "--out", short_report), ("--full", "--world", "sim", "--out", short_report)
+    assert "1 of 1 repetitions" in make_report(*quick)
+    assert "1 of 1 repetitions" in make_report(*quick)
+    (short_report / "runs" / report.COMPLETE).unlink()  # as after Ctrl-C
+    assert "0 of 1 repetitions" in make_report(*quick)
+    assert "0 of 1 repetitions" in make_report(*full)
+    assert "1 of 1 repetitions" in make_report(*full, "--fresh", "--dry-run")
+    assert len(done(short_report / "runs")) == 1
+
+
+def test_scenarios_of_another_set_are_removed_from_the_reports_own_folder(short_report: Path) -> None:
+    make_report("--world", "sim", "--out", short_report)
+    shutil.copytree(short_report / "runs/burst", short_report / "runs/older")
+    make_report("--full", "--world", "sim", "--out", short_report)
+    assert not (short_report / "runs/older").exists()
+    assert (short_report / "runs/burst/sim/0").exists()
