@@ -37,9 +37,7 @@ Endpoints = Annotated[
         show_default=False,
     ),
 ]
-Namespace = Annotated[
-    str, typer.Option(envvar="TANDEM_NAMESPACE", help="Prefix of all keys in etcd, so that several can share one.")
-]
+Namespace = Annotated[str, typer.Option(envvar="TANDEM_NAMESPACE", help="Prefix of all keys in etcd.")]
 ConfigFile = Annotated[
     Path | None,
     typer.Option(

@@ -38,7 +38,7 @@ class Worlds(StrEnum):
                 return ["real", "sim"]
 
 
-WorldOption = Annotated[Worlds, typer.Option("--world", help="The real system, the model, or both in turns.")]
+WorldOption = Annotated[Worlds, typer.Option("--world", help="The real system, the model, or one after the other.")]
 QuickOption = Annotated[bool, typer.Option("--quick", help="Apply the scenario's \\[quick] table: fewer tasks.")]
 SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of the load, instead of the scenario's.")]
 EndpointsOption = Annotated[
