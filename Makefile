@@ -49,9 +49,10 @@ lint: setup  ## check style and formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-format: setup  ## fix style and formatting where a tool can
+format: setup  ## fix style and formatting where a tool can, and take outputs out of notebooks
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+	@$(BIN)/python tests/notebook_files.py
 
 pins: setup  ## renew the pinned versions in .ci/requirements*.txt from pyproject.toml
 	@$(PYTHON) .ci/bootstrap --renew-pins

@@ -56,6 +56,12 @@ App = Annotated[
         "Without it: only echo, sleep, cpu and fail, which are built in.",
     ),
 ]
+Placement = Annotated[
+    str | None,
+    typer.Option(
+        "--placement", metavar="NAME", help="Who takes the next task: least_loaded, or MODULE:FUNCTION of yours."
+    ),
+]
 Queues = Annotated[
     list[str] | None, typer.Option("--queue", help="Serve only this queue; may be repeated. Default: all.")
 ]
@@ -117,19 +123,21 @@ def up(
     namespace: Namespace = DEFAULT_NAMESPACE,
     config: ConfigFile = None,
     handlers: App = None,
+    placement: Placement = None,
 ) -> None:
     """Run everything on this machine until Ctrl-C: an etcd of its own (data is temporary), schedulers, workers."""
     from core.commands.up import Plan, run_up  # noqa: PLC0415
 
     with _clear_errors():
-        plan = Plan(workers, slots, schedulers, endpoints, _namespace(namespace), config, handlers)
+        plan = Plan(workers, slots, schedulers, endpoints, _namespace(namespace), config, handlers, placement)
         raise typer.Exit(run_up(plan))
 
 
-@app.command(epilog="Example: `tandem scheduler --etcd-endpoints 127.0.0.1:2379`")
+@app.command(epilog="Example: `tandem scheduler --etcd-endpoints 127.0.0.1:2379 --placement packing:most_loaded`")
 def scheduler(
     *,
     name: Annotated[str, typer.Option(help="Name of this scheduler. Default: scheduler-HOST-PID.")] = "",
+    placement: Placement = None,
     endpoints: Endpoints = None,
     namespace: Namespace = DEFAULT_NAMESPACE,
     config: ConfigFile = None,
@@ -139,6 +147,8 @@ def scheduler(
     leash_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run a scheduler. Run as many as you like: they share the work, and none is the leader."""
+    import msgspec  # noqa: PLC0415
+
     from core.kv.keys import check_name  # noqa: PLC0415
     from core.runtime.process import HOST, Options, set_up_logging  # noqa: PLC0415
     from core.scheduler import run_scheduler  # noqa: PLC0415
@@ -153,6 +163,8 @@ def scheduler(
             leash=leash_fd,
         )
         settings = _config(config).scheduler
+        if placement is not None:
+            settings = msgspec.structs.replace(settings, placement=placement)
         check_name("scheduler", options.name)
         set_up_logging(options.name, verbose=verbose)
         raise typer.Exit(run_scheduler(options, settings))

@@ -12,14 +12,12 @@ need `task.fencing_token`: it grows with every assignment, so the far side can r
 """
 
 import contextlib
-import importlib
 import inspect
-import os
-import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from core.kv.keys import check_name
+from core.lookup import find_object
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -90,15 +88,8 @@ def load_app(path: str) -> Handlers:
 
     Raises ValueError with a sentence for the user.
     """
-    module_name, _, name = path.partition(":")
-    if not module_name or not name:
-        raise ValueError(f"--app {path!r} is not of the form module:name")
-    if os.getcwd() not in sys.path:  # noqa: PTH109
-        sys.path.insert(0, os.getcwd())  # noqa: PTH109
-    try:
-        found = getattr(importlib.import_module(module_name), name, None)
-    except Exception as error:  # whatever the user's module does when it is imported
-        raise ValueError(f"--app {path!r}: {type(error).__name__}: {error}") from error
+    found = find_object(path, "--app")
     if not isinstance(found, Handlers):
-        raise ValueError(f"--app {path!r}: {name} is no Handlers object in {module_name}")  # noqa: TRY004
+        module, _, name = path.partition(":")
+        raise ValueError(f"--app {path!r}: {name} is no Handlers object in {module}")  # noqa: TRY004
     return found

@@ -7,6 +7,7 @@ from core.machine.api import Machine
 from core.machine.replay import Recording, header
 from core.machine.scheduler import SchedulerMachine
 from core.model import SchedulerRecord
+from core.policy.placement import find_placement
 from core.runtime.clock import now
 from core.runtime.component import run_component
 from core.runtime.driver import Inbox
@@ -17,8 +18,9 @@ from core.settings import SchedulerSettings
 def run_scheduler(options: Options, settings: SchedulerSettings) -> int:
     """Run a scheduler until SIGTERM; the exit code.
 
-    Raises EtcdUnreachable, EtcdUnsupported, ValueError (a bad name or endpoint).
+    Raises EtcdUnreachable, EtcdUnsupported, ValueError (a bad name, endpoint or placement).
     """
+    find_placement(settings.placement)  # a mistake shows before etcd is asked
     record = SchedulerRecord(check_name("scheduler", options.name), HOST, PID, now().wall)
 
     def build(max_operations: int) -> tuple[Machine, Recording]:

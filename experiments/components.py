@@ -55,6 +55,12 @@ def config_of(topology: Topology, settings: Overrides | None = None) -> Config:
     return fixed if settings is None else settings.apply(fixed)
 
 
+def child_environment() -> dict[str, str]:
+    """Ours, for a process that runs in another folder: it finds our packages, and what the user has in this folder."""
+    path = os.pathsep.join(filter(None, [str(ROOT), str(Path.cwd()), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
 class Components:
     """Schedulers and workers of one repetition, in one namespace. All are ended on exit."""
 
@@ -99,9 +105,7 @@ class Components:
         """Start a component (again)."""
         kind = name.partition("-")[0]
         argv = [sys.executable, "-m", "core.cli", kind, "--name", name, *self._common, *self._config]
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        environment = {**os.environ, "PYTHONPATH": path}
-        request = {"start": name, "argv": argv, "log": str(self.directory / f"{name}.log"), "env": environment}
+        request = {"start": name, "argv": argv, "log": str(self.directory / f"{name}.log"), "env": child_environment()}
         self._pids[name] = self._supervisor.ask(request)["pid"]
 
     def start_again(self, name: str) -> None:

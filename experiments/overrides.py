@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from core.policy.placement import find_placement
 from core.settings import Config
 from sim.parameters import Values
 
@@ -58,7 +59,11 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 if key not in known:
                     near = difflib.get_close_matches(key, set(known) - set(_FIXED[component]), n=1)
                     raise ValueError(f"{path}: unknown key" + (f"; did you mean '{near[0]}'?" if near else ""))
-        self.apply(Config())
+        placement = self.apply(Config()).scheduler.placement
+        try:
+            find_placement(placement)
+        except ValueError as error:
+            raise ValueError(f"settings.scheduler.placement: {error}") from error
 
     def apply(self, config: Config) -> Config:
         """`config` with the changes put in place. Raises ValueError as `check` does."""

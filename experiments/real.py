@@ -25,7 +25,7 @@ from core.etcd.store import EtcdStore
 from core.kv.requests import Delete, Put, Txn
 from core.model import SchedulerRecord
 from experiments import aftermath, environment, etcd_metrics, faults, load, trace
-from experiments.components import ROOT, Components
+from experiments.components import ROOT, Components, child_environment
 from experiments.sampling import Sampler
 from experiments.schema import Scenario
 from experiments.workload import Workload
@@ -198,6 +198,7 @@ class LoadProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=ROOT,
+            env=child_environment(),
             start_new_session=True,
         )
         self.pid = self._process.pid

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from core.etcd.embedded import EmbeddedEtcd
+from core.policy.placement import find_placement
 from core.runtime.discovery import Announcement, running_endpoints
 from core.runtime.nanny import HEALTHY_AFTER_S, RESTART_MAX_S, USAGE_ERROR, exit_text
 from core.settings import load_config
@@ -37,6 +38,7 @@ class Plan(NamedTuple):
     namespace: str
     config: Path | None
     app: str | None
+    placement: str | None
 
 
 def run_up(plan: Plan) -> int:
@@ -47,6 +49,8 @@ def run_up(plan: Plan) -> int:
     """
     if plan.config is not None:
         load_config(plan.config)
+    if plan.placement is not None:
+        find_placement(plan.placement)
     from core.worker import gather_handlers  # noqa: PLC0415
 
     gather_handlers(plan.app)
@@ -147,7 +151,8 @@ def _commands(plan: Plan, endpoints: str) -> list[tuple[str, list[str]]]:
     app = ["--app", plan.app] if plan.app is not None else []
     schedulers = [f"scheduler-{number}" for number in range(1, plan.schedulers + 1)]
     workers = [f"worker-{number}" for number in range(1, plan.workers + 1)]
-    return [(name, ["scheduler", "--name", name, *common]) for name in schedulers] + [
+    placement = ["--placement", plan.placement] if plan.placement is not None else []
+    return [(name, ["scheduler", "--name", name, *placement, *common]) for name in schedulers] + [
         (name, ["worker", "--name", name, "--slots", str(plan.slots), *app, *common]) for name in workers
     ]
 

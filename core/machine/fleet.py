@@ -1,11 +1,12 @@
 """The scheduler's view of the workers: who lives, what each holds of ours, and who takes the next task.
 
-Placement is least-loaded first (tasks held / slots), ties by id. Because a free slot anywhere is less load than a
-buffer place, buffers fill only when all slots are busy; and only from a deep backlog (more ready tasks than slots),
-because at the end of one a buffered task would wait behind its worker's slots while another's are free.
+Who has a free slot goes before who has only room in its buffer; among these the lowest score of the placement function
+wins (`core.policy.placement`), ties by id. So buffers fill only when all slots are busy; and only from a deep backlog
+(more ready tasks than slots), because at the end of one a buffered task would wait behind its worker's slots while
+another's are free.
 
-Workers that serve the same queues and types form a group with one heap, whose outdated entries are skipped when they
-come up; so a choice costs O(log workers).
+Workers that serve the same queues and types form a group with one heap of offers. Each worker has one valid offer at
+most; outdated ones are skipped when they come up, so a choice costs O(log workers).
 """
 
 from collections.abc import Callable, Iterable
@@ -16,21 +17,29 @@ from core.kv.requests import Change
 from core.machine.messages import Now
 from core.model import WorkerRecord
 from core.policy.credit import ServiceEstimate, buffer_size
+from core.policy.placement import find_placement
+from core.settings import SchedulerSettings
 
 Group = tuple[tuple[str, ...], tuple[str, ...]]
 Kind = tuple[str, str]
+Offer = tuple[bool, float, str]
+"""Whether a task would wait in the buffer, the score, the worker's id: the least is the next."""
 
 
 class WorkerState:
-    """One live worker. `held`: ids assigned by this scheduler and not yet gone from run/."""
+    """One live worker. `held`: ids assigned by this scheduler and not yet gone from run/.
 
-    __slots__ = ("estimate", "group", "held", "id", "record", "share", "slots_share")
+    `offer`: its valid entry in the heap of its group; None where it has no room.
+    """
+
+    __slots__ = ("estimate", "group", "held", "id", "offer", "record", "share", "slots_share")
 
     def __init__(self, worker_id: str, record: WorkerRecord, now: Now) -> None:
         self.id = worker_id
         self.record = record
         self.group: Group = (tuple(sorted(record.queues)), tuple(sorted(record.types)))
         self.held: dict[str, None] = {}
+        self.offer: Offer | None = None
         self.estimate = ServiceEstimate(now.mono)
         self.share = 0
         self.slots_share = 1
@@ -42,14 +51,18 @@ class WorkerState:
 
 
 class Fleet:
-    """`share_of(credit, worker)` is this scheduler's part of a worker's credit."""
+    """`share_of(credit, worker)` is this scheduler's part of a worker's credit.
 
-    def __init__(self, share_of: Callable[[int, str], int], *, max_buffer: int, polling: bool) -> None:
+    Raises ValueError for a placement that cannot be used.
+    """
+
+    def __init__(self, share_of: Callable[[int, str], int], settings: SchedulerSettings) -> None:
         self._share_of = share_of
-        self._max_buffer = max_buffer
-        self._polling = polling
+        self._max_buffer = settings.max_buffer
+        self._polling = settings.dispatch == "poll"
+        self._placement = find_placement(settings.placement)
         self._workers: dict[str, WorkerState] = {}
-        self._heaps: dict[Group, list[tuple[float, str]]] = {}
+        self._heaps: dict[Group, list[Offer]] = {}
         self._groups: dict[Kind, list[Group]] = {}  # cache: class -> groups that serve it
         self._known: dict[Group, Group] = {}  # so that equal groups are the same one
         self.txn_s = 0.0
@@ -119,13 +132,17 @@ class Fleet:
             held[task_id] = None
             self.free -= 1
         heap = self._heaps.get(state.group)
-        if heap and heap[0][1] == worker:  # it was picked a moment ago
+        if heap and heap[0] is state.offer:  # it was picked a moment ago
             if len(held) < state.share:
-                heapreplace(heap, (len(held) / state.slots_share, worker))
+                state.offer = self._offer_of(state)
+                heapreplace(heap, state.offer)
             else:
+                state.offer = None
                 heappop(heap)
         elif len(held) < state.share:
             self._offer(state)
+        else:
+            state.offer = None
 
     def release(self, worker: str, task_ids: list[str], now: Now, *, completed: bool) -> None:
         """These ids have left run/ (`completed`), or never came there."""
@@ -177,30 +194,28 @@ class Fleet:
         return bool(self._groups_for(kind))
 
     def pick(self, kind: Kind, *, deep: bool) -> str | None:
-        """The least loaded worker with room for a task of this class; buffers count only if the backlog is deep."""
-        best: tuple[float, str] | None = None
+        """The worker that takes the next task of this class; buffers count only if the backlog is deep."""
+        best: Offer | None = None
         for group in self._groups.get(kind) or self._groups_for(kind):
             top = self._top(group)
             if best is None or (top is not None and top < best):
                 best = top
-        if best is None or (best[0] >= 1.0 and not deep and not self._polling):
+        if best is None or (best[0] and not deep and not self._polling):
             return None
-        return best[1]
+        return best[2]
 
     @property
     def room(self) -> int:
         """Tasks that could be assigned now."""
         return sum(max(0, state.share - len(state.held)) for state in self._workers.values())
 
-    def _top(self, group: Group) -> tuple[float, str] | None:
+    def _top(self, group: Group) -> Offer | None:
         heap = self._heaps.get(group)
         while heap:
-            load, worker = top = heap[0]
-            state = self._workers.get(worker)
-            if state is not None and state.group is group:
-                held = len(state.held)
-                if held < state.share and held / state.slots_share == load:
-                    return top
+            top = heap[0]
+            state = self._workers.get(top[2])
+            if state is not None and state.offer is top:
+                return top
             heappop(heap)
         return None
 
@@ -233,21 +248,30 @@ class Fleet:
         self.free += state.share - share
         if len(state.held) < state.share:
             self._offer(state)
+        else:
+            state.offer = None
 
     def _offer(self, state: WorkerState) -> None:
         """It has room."""
+        offer = self._offer_of(state)
+        if offer == state.offer:
+            return
         heap = self._heaps.setdefault(state.group, [])
         if len(heap) > 8 * len(self._workers) + 64:  # mostly outdated by now
-            current = {(other.load, other.id) for other in self._workers.values() if other.group == state.group}
-            heap[:] = sorted(current)
-        heappush(heap, (len(state.held) / state.slots_share, state.id))
+            heap[:] = sorted(one.offer for one in self._workers.values() if one.group is state.group and one.offer)
+        state.offer = offer
+        heappush(heap, offer)
+
+    def _offer_of(self, state: WorkerState) -> Offer:
+        return len(state.held) >= state.slots_share, self._placement(state), state.id
 
     def validate(self) -> None:
         assert self.slots == sum(state.slots_share for state in self._workers.values())
         assert self.free == sum(state.share - len(state.held) for state in self._workers.values())
         for state in self._workers.values():
             assert state.record.draining or state.share >= 0
-            if len(state.held) < state.share:
-                assert (state.load, state.id) in self._heaps.get(state.group, []), (
-                    f"{state.id} has room, is not offered"
-                )
+            has_room = len(state.held) < state.share
+            assert (state.offer is not None) == has_room, f"{state.id}: offered {state.offer}, room: {has_room}"
+            if state.offer is not None:
+                assert any(one is state.offer for one in self._heaps.get(state.group, [])), f"{state.id} is not offered"
+                assert state.offer == self._offer_of(state), f"{state.id}: the offer is outdated"

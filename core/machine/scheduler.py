@@ -2,9 +2,9 @@
 
 Theory of operation. The machine keeps a picture of the cluster (`Fleet`: workers and what they hold of ours;
 `Backlog`: windows on ready/) that it loads once at a revision and then keeps by watches from the next one, or, in
-poll mode, loads anew at every tick. After each event it assigns whatever it can: ready tasks of its own share to the
-least loaded workers with credit, in batches, several transactions in flight. The picture may be wrong at any moment;
-the compares of each transaction decide, so a mistake costs a wasted transaction and never a duplicate.
+poll mode, loads anew at every tick. After each event it assigns whatever it can: ready tasks of its own share to
+workers with credit, in batches, several transactions in flight. The picture may be wrong at any moment; the compares
+of each transaction decide, so a mistake costs a wasted transaction and never a duplicate.
 
 Invariants (see `validate`): an entry is in a window, or in a batch in flight, or not ours; a task of a batch in
 flight is held by its worker; nothing is assigned while the scheduler has no lease.
@@ -58,7 +58,7 @@ did stands in etcd."""
 
 
 class SchedulerMachine:
-    """See the module. `trace` asks for `Trace` commands."""
+    """See the module. `trace` asks for `Trace` commands. Raises ValueError for a placement that cannot be used."""
 
     def __init__(self, record: SchedulerRecord, settings: SchedulerSettings, *, trace: bool = False) -> None:
         self.settings = settings
@@ -66,7 +66,7 @@ class SchedulerMachine:
         self._registration = Registration(record, settings.lease_ttl_s)
         self._members: tuple[str, ...] = ()
         self._shared: tuple[str, tuple[str, ...]] = ("", ())  # who we were among whom when the work was last shared out
-        self._fleet = Fleet(self._share_of, max_buffer=settings.max_buffer, polling=settings.dispatch == "poll")
+        self._fleet = Fleet(self._share_of, settings)
         self._backlog = Backlog(settings, self._fleet.serves)
         self._upkeep = Upkeep(settings)
         self._ticks = Ticks(settings.ticker, settings.poll_interval_s) if settings.dispatch == "poll" else None

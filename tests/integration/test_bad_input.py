@@ -92,6 +92,8 @@ MISTAKES = [
     (("worker", "--app", "broken:app"), "--app 'broken:app': ZeroDivisionError"),
     (("worker", "--app", "broken"), "not of the form module:name"),
     (("worker", "--app", "os:path"), "path is no Handlers object in os"),
+    (("scheduler", "--placement", "best"), "placement 'best' is neither one of least_loaded nor of the form"),
+    (("up", "--placement", "broken:app"), "placement 'broken:app': ZeroDivisionError"),
     (("scheduler", "--config", "typo.toml"), "typo.toml: Object contains unknown field `windw` - at `$.scheduler`"),
     (("up", "--config", "typo.toml"), "unknown field `windw` - at `$.scheduler`"),
     (("worker", "--config", "malformed.toml"), "malformed.toml: "),

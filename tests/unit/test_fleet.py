@@ -7,13 +7,16 @@ from hypothesis import strategies as st
 from core.machine.fleet import Fleet
 from core.machine.messages import Now
 from core.model import WorkerRecord
+from core.policy.placement import PLACEMENTS, Candidate, least_loaded
+from core.settings import SchedulerSettings
 
 T0 = Now(0.0, 0.0)
 ECHO = ("default", "echo")
 
 
-def fleet(*, parts: int = 1, max_buffer: int = 256, polling: bool = False) -> Fleet:
-    return Fleet(lambda credit, _: credit // parts, max_buffer=max_buffer, polling=polling)
+def fleet(*, parts: int = 1, max_buffer: int = 256, polling: bool = False, placement: str = "least_loaded") -> Fleet:
+    settings = SchedulerSettings(max_buffer=max_buffer, dispatch="poll" if polling else "watch", placement=placement)
+    return Fleet(lambda credit, _: credit // parts, settings)
 
 
 def record(slots: int = 2, queues: tuple[str, ...] = (), types: tuple[str, ...] = ("echo",)) -> WorkerRecord:
@@ -104,10 +107,55 @@ def test_polling_workers_get_a_second_set_that_waits_in_etcd() -> None:
     assert some.room == 6
 
 
-@given(st.lists(st.tuples(st.sampled_from("hrpx"), st.sampled_from("abc"), st.integers(0, 9)), max_size=120))
-def test_whoever_has_room_is_found(steps: list[tuple[str, str, int]]) -> None:
+def most_loaded(worker: Candidate) -> float:
+    """Fill one worker before the next."""
+    return -worker.load
+
+
+@pytest.fixture
+def packing(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setitem(PLACEMENTS, "packing", most_loaded)
+    return "packing"
+
+
+def test_another_placement_chooses_another_worker(packing: str) -> None:
+    some = fleet(placement=packing)
+    some.put("a", record(3), T0)
+    some.put("b", record(3), T0)
+    order = []
+    for number in range(6):
+        worker = some.pick(ECHO, deep=False)
+        assert worker is not None
+        order.append(worker)
+        some.hold(worker, f"t{number}", T0)
+        some.validate()
+    assert "".join(order) == "aaabbb"
+    some.release("a", ["t0", "t1"], T0, completed=False)
+    some.release("b", ["t3"], T0, completed=False)
+    assert some.pick(ECHO, deep=False) == "b"  # which holds two of three
+
+
+def test_a_free_slot_goes_before_a_buffer_whatever_the_placement(packing: str) -> None:
+    some = fleet(placement=packing)
+    for worker in "ab":
+        some.put(worker, record(2), T0)
+    busy(some, 0.001, 0.002)
+    for number, worker in enumerate("aabb"):
+        assert some.pick(ECHO, deep=True) == worker
+        some.hold(worker, f"t{number}", T0)
+    assert some.pick(ECHO, deep=False) is None
+    assert some.pick(ECHO, deep=True) == "a"  # of two slots and a buffer
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("hrpx"), st.sampled_from("abc"), st.integers(0, 9)), max_size=120), st.booleans()
+)
+def test_whoever_has_room_is_found(steps: list[tuple[str, str, int]], packed: bool) -> None:
     """The heaps with their outdated entries against a plain search."""
-    some = fleet()
+    score = most_loaded if packed else least_loaded
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PLACEMENTS, "tried", score)
+        some = fleet(placement="tried")
     for kind, worker, number in steps:
         if kind == "h":
             if (state := some.get(worker)) and len(state.held) < state.share:
@@ -120,5 +168,5 @@ def test_whoever_has_room_is_found(steps: list[tuple[str, str, int]]) -> None:
             some.remove(worker)
         some.validate()
         states = [state for worker_id in some.ids() if (state := some.get(worker_id))]
-        free = [(state.load, state.id) for state in states if len(state.held) < state.share]
-        assert some.pick(ECHO, deep=True) == (min(free)[1] if free else None)
+        free = [(state.load >= 1, score(state), state.id) for state in states if len(state.held) < state.share]
+        assert some.pick(ECHO, deep=True) == (min(free)[2] if free else None)

@@ -1,0 +1,13 @@
+"""Notebooks run real processes: one after the other, in the pytest process that runs those (see tests/conftest.py)."""
+
+import pytest
+
+TIMEOUT_S = 180
+"""A notebook takes 10 to 20 s on a quiet machine, several times that beside other work."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.suffix == ".ipynb":
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+            item.add_marker(pytest.mark.xdist_group("real"))
