@@ -53,10 +53,12 @@ def mistake_of_app(app: typer.Typer, name: str, arguments: list[str]) -> str | N
 
 
 def mistake_of_module(module: str, arguments: list[str]) -> str | None:
-    if importlib.util.find_spec(module) is None:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
         return f"there is no module {module}"
-    app = getattr(importlib.import_module(module), "app", None)
-    return mistake_of_app(app, module, arguments) if isinstance(app, typer.Typer) else None
+    if not re.search(r"^app = ", Path(spec.origin).read_text(), re.MULTILINE):
+        return None  # importing takes seconds, and would tell nothing
+    return mistake_of_app(importlib.import_module(module).app, module, arguments)
 
 
 def mistake_of_make(arguments: list[str]) -> str | None:
