@@ -110,7 +110,7 @@ def test_commands_in_the_text_exist(page: Path) -> None:
         ("make reprot", "reprot"),
         ("make bench BACKLOGS=5", "BACKLOGS"),
         ("python -m experiments.reprot", "no module"),
-        ("python -m experiments.report --ful", "No such option"),
+        ("python -m experiments.benchmarks --uot DIR", "No such option"),
     ],
 )
 def test_a_mistake_is_found(command: str, words: str) -> None:
