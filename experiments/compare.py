@@ -21,7 +21,9 @@ from experiments.scenario import ScenarioError
 from experiments.world import WorldName
 
 Floats = NDArray[np.float64]
-Judgement: TypeAlias = Literal["more", "less", "no significant difference", "too few repetitions", "not comparable"]
+Judgement: TypeAlias = Literal[
+    "more", "less", "the same", "no significant difference", "too few repetitions", "not comparable"
+]
 
 CONFIDENCE = 0.95
 RESAMPLES = 5_000
@@ -112,7 +114,9 @@ def folders(a: Path, b: Path, world: WorldName, *, everything: bool = False) -> 
 
 
 def _is_scenario(path: Path) -> bool:
-    return (path / "metrics.json").is_file() and (path / "scenario.toml").is_file()
+    """A repetition has both files, too, but no worlds in it."""
+    files = (path / "metrics.json").is_file() and (path / "scenario.toml").is_file()
+    return files and any((path / world).is_dir() for world in ("real", "sim"))
 
 
 def _scenarios(path: Path) -> list[str]:
@@ -187,7 +191,7 @@ def _change(key: str, a: Side, b: Side, *, paired: bool) -> Change:
 
 def _judge(one: Floats, two: Floats, bounds: tuple[float, float] | None) -> Judgement:
     if np.ptp(one) == 0 and np.ptp(two) == 0 and one[0] == two[0]:
-        return "no significant difference"
+        return "the same"
     if min(len(one), len(two)) < MIN_FOR_INTERVAL:
         return "too few repetitions"
     if bounds is None:

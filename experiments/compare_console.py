@@ -12,7 +12,7 @@ STYLES = {"more": "bold", "less": "bold"}
 def table(one: Comparison) -> Table:
     """A row for each figure: both means, the change, its interval, and what that means."""
     pairs = "in pairs: the same loads" if one.same_load else "not in pairs: the loads differ"
-    table = Table(title=f"{one.a} (A) against {one.b} (B), {one.world}, {pairs}", title_justify="left")
+    table = Table(title=f"A: {one.a}\nB: {one.b}\n{one.world}, {pairs}", title_justify="left")
     table.add_column("figure")
     for name in ("A", "B", "n", "change", "95 % interval"):
         table.add_column(name, justify="right")

@@ -1,6 +1,7 @@
 """Figures and enumerations as the claims say them."""
 
 import math
+import re
 from collections.abc import Sequence
 
 MIN_FOR_INTERVAL = 3
@@ -16,11 +17,13 @@ def digits(value: float) -> str:
     return f"{rounded:,.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
+_COUNT = re.compile(r" \(n = \d+\)")
+
+
 def join(parts: Sequence[str]) -> str:
-    """One after the other; an n that is the same for all of them is said once."""
+    """One after the other; an n that is the same for all that they say is said once, at the end."""
     shown = [part for part in parts if part]
-    tails = {part[part.rfind(" (n = ") :] if " (n = " in part else "" for part in shown}
-    if len(shown) > 1 and len(tails) == 1:
-        tail = tails.pop()
-        shown = [*(part.removesuffix(tail) for part in shown[:-1]), shown[-1]]
+    counts = [set(_COUNT.findall(part)) for part in shown]
+    if shown and all(counts) and len(set.union(*counts)) == 1:
+        return "; ".join(_COUNT.sub("", part) for part in shown) + counts[0].pop()
     return "; ".join(shown)

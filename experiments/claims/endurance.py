@@ -9,6 +9,7 @@ from experiments.claims.verdict import (
     NOT_RUN,
     ONLY_IF,
     STEADY,
+    THROUGHPUT,
     Finding,
     Rule,
     about,
@@ -56,7 +57,7 @@ def _sustained(runs: Runs) -> Finding:
     if queue <= SETTLED * _slots(runs, FULL):
         return judge(True, measured, predicted)  # noqa: FBT003
     stable = next((name for name in LARGER if _is_stable(runs, name)), None)
-    more = f"; with {_slots(runs, stable)} slots none does" if stable else ""
+    more = f"; with {_slots(runs, stable)} slots hardly any" if stable else ""
     condition = (
         f"there are more slots than the load needs: at utilisation 1.00 the queue follows chance and {digits(queue)} "
         f"tasks wait at the end{more}"
@@ -74,8 +75,8 @@ def _told(runs: Runs, scenario: str, world: str) -> str:
     if queue is None:
         return ""
     poll = ", poll" if runs.setting(scenario, "topology.dispatch") == "poll" else ""
-    wait = runs.text(scenario, "latency_s.ready_wait.p99", "s", world)
-    return f"{_slots(runs, scenario)} slots{poll}: {digits(queue)} wait at the end, p99 {wait}"
+    wait = runs.text(scenario, "latency_s.ready_wait.p99", "ms", world)
+    return f"{_slots(runs, scenario)} slots{poll}: {digits(queue)} wait at the end, wait for an assignment p99 {wait}"
 
 
 # --- bursts
@@ -109,6 +110,7 @@ def _length(runs: Runs, name: str) -> str:
 # --- size
 
 FLEETS = (10, 30, 100, 300, 1000)
+CAPACITY = "fleet-schedulers-1"
 MEDIUM = 100
 """Workers of a "medium" cluster."""
 
@@ -125,8 +127,15 @@ def _size(runs: Runs) -> Finding:
         rate = runs.text(name, STEADY, "/s", "sim")
         wait = runs.text(name, "latency_s.dispatch.p99", "ms", "sim")
         texts.append(f"{count} workers: {rate}, submit to start p99 {wait}")
+    most = runs.text(CAPACITY, THROUGHPUT, "/s", "sim")
+    texts.append(f"the most that one scheduler and one etcd give out {most}" if most else "")
     small = all(fine for count, fine in known.items() if count <= MEDIUM)
     beyond = [count for count, fine in known.items() if not fine]
+    if small and not beyond and max(known) > MEDIUM:
+        largest = max(known)
+        return judge(
+            f'"medium" goes up to {largest:,} workers at least: the model needs no more for them', "", join(texts)
+        )
     if small:
         return judge(True, "", join(texts))  # noqa: FBT003
     fewer = f"there are fewer than {min(beyond)} workers"

@@ -32,15 +32,18 @@ def _worker_lost(runs: Runs) -> Finding:
 
 
 def _told(runs: Runs, name: str, world: str) -> str:
-    """`host lost: running again after 5.2 s (median), 5.3 s at most`, or what went wrong."""
+    """`host lost: half run again after 5.2 s, all after 5.3 s`, or what went wrong."""
     bad = untold(runs, name) if world == "real" else ""
     if bad:
         return f"{TOLD[name]}: {bad}"
+    again = runs.value(name, "executed_twice", world)
+    if again is None:
+        return ""
+    twice = f", {again:,.0f} run twice" if again else ""
     times = [runs.text(name, f"recovery_s.{key}", "s", world) for key in ("p50", "max")]
     if all(times):
-        return f"{TOLD[name]}: running again after {times[0]}, all after {times[1]}"
-    again = runs.value(name, "executed_twice", world)
-    return "" if again is None else f"{TOLD[name]}: all done, {again:,.0f} run twice"
+        return f"{TOLD[name]}: half run again after {times[0]}, all after {times[1]}{twice}"
+    return f"{TOLD[name]}: all done{twice or ', none run twice'}"
 
 
 def _spread_s(runs: Runs) -> float | None:

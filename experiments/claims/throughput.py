@@ -91,8 +91,9 @@ def _linear(runs: Runs) -> Finding:
 
 
 def _knee(runs: Runs, world: str) -> str:
-    text = _series(runs, list(KNEE.values()), THROUGHPUT, world)
-    return f"tasks of 10 ms on 1/2/3/5/10 workers {text}" if text else ""
+    have = {count: name for count, name in KNEE.items() if runs.value(name, THROUGHPUT, world) is not None}
+    text = _series(runs, list(have.values()), THROUGHPUT, world)
+    return f"tasks of 10 ms on {'/'.join(map(str, have))} workers {text}" if len(have) > 1 else ""
 
 
 def _task_latency(runs: Runs, world: str) -> str:
@@ -126,8 +127,8 @@ def _schedulers(runs: Runs) -> Finding:
         texts.append(f"one of three killed: {untold(runs, KILLED) or 'all done'}, submit to start p99 {longest}")
     known = _series(runs, SCHEDULERS, THROUGHPUT, "sim")
     predicted = [f"1/2/3 schedulers {known}" if known else ""]
-    far = _series(runs, FLEETS, STEADY, "sim")
-    predicted.append(f"300 workers, 256 cores, 1/2/4 schedulers {far}" if far else "")
+    far = _series(runs, FLEETS, THROUGHPUT, "sim")
+    predicted.append(f"100 workers, 256 cores, 1/2/4 schedulers {far}" if far else "")
     return judge(all(one is not False for one in fine.values()), join(texts), join(predicted))
 
 

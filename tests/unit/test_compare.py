@@ -90,7 +90,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_equal_runs_do_not_differ_and_zeros_divide_nothing(tmp_path: Path) -> None:
     a, b = run(tmp_path, "a", [100.0] * 3), run(tmp_path, "b", [100.0] * 3)
     found = changes(a, b)
-    assert {each.judgement for each in found.values()} == {"no significant difference"}
+    assert {each.judgement for each in found.values()} == {"the same"}
     assert found["lost"].change is None
     assert "failed" not in found
     assert "failed" in changes(a, b, everything=True)
