@@ -50,21 +50,13 @@ EtcdWait = Annotated[
 Namespace = Annotated[str, typer.Option(envvar="TANDEM_NAMESPACE", help="Prefix of all keys in etcd.")]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option(
-        "--config",
-        help="Settings, a TOML file: tables \\[scheduler], \\[worker], \\[client] (docs/scenarios.md).",
-    ),
+    typer.Option("--config", help="TOML file with tables \\[scheduler], \\[worker], \\[client]: docs/scenarios.md."),
 ]
 TraceDir = Annotated[Path | None, typer.Option(help="Keep the moments of every task in files here.", hidden=True)]
 RecordFile = Annotated[Path | None, typer.Option(help="Record every step of the machine, for replay.", hidden=True)]
 App = Annotated[
     str | None,
-    typer.Option(
-        "--app",
-        metavar="MODULE:NAME",
-        help="Your handlers: the `Handlers` object NAME in MODULE, such as shop:app for shop.py in this folder. "
-        "Without it: only echo, sleep, cpu and fail, which are built in.",
-    ),
+    typer.Option("--app", metavar="MODULE:NAME", help="Your `Handlers` object, such as shop:app for shop.py here."),
 ]
 Placement = Annotated[
     str | None,
@@ -72,9 +64,7 @@ Placement = Annotated[
         "--placement", metavar="NAME", help="Who takes the next task: least_loaded, or MODULE:FUNCTION of yours."
     ),
 ]
-Queues = Annotated[
-    list[str] | None, typer.Option("--queue", help="Serve only this queue; may be repeated. Default: all.")
-]
+Queues = Annotated[list[str] | None, typer.Option("--queue", help="Serve only this queue (may be repeated).")]
 DEFAULT_NAMESPACE = "/tandem/"
 
 
@@ -248,7 +238,7 @@ def _nanny(options: "Options", leash: int | None) -> int:
 @app.command(epilog="Example: `tandem submit --type echo --payload '{\"duration_s\": 0.1}' --count 1000 --wait`")
 def submit(
     *,
-    type_: Annotated[str, typer.Option("--type", help="Task type: the name of its handler.")] = "echo",
+    type_: Annotated[str, typer.Option("--type", help="Its handler: echo, sleep, cpu, fail, or yours.")] = "echo",
     queue: Annotated[str, typer.Option(help="Queue to submit to.")] = "default",
     count: Annotated[int, typer.Option(min=1, help="Number of equal tasks.")] = 1,
     payload: Annotated[str, typer.Option(help="JSON for the handler, as in the example.")] = "null",
