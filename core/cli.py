@@ -36,6 +36,16 @@ Endpoints = Annotated[
         show_default=False,
     ),
 ]
+EtcdWait = Annotated[
+    float,
+    typer.Option(
+        "--etcd-wait",
+        envvar="TANDEM_ETCD_WAIT_S",
+        min=0.0,
+        metavar="SECONDS",
+        help="Wait so long for an etcd that is still starting.",
+    ),
+]
 Namespace = Annotated[str, typer.Option(envvar="TANDEM_NAMESPACE", help="Prefix of all keys in etcd.")]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file with tables \\[scheduler], \\[worker], \\[client].")
@@ -124,6 +134,7 @@ def scheduler(
     name: Annotated[str, typer.Option(help="Name of this scheduler.")] = "",
     placement: Placement = None,
     endpoints: Endpoints = None,
+    etcd_wait_s: EtcdWait = 0.0,
     namespace: Namespace = DEFAULT_NAMESPACE,
     config: ConfigFile = None,
     trace_dir: TraceDir = None,
@@ -135,7 +146,8 @@ def scheduler(
     import msgspec  # noqa: PLC0415
 
     from core.kv.keys import check_name  # noqa: PLC0415
-    from core.runtime.process import HOST, Options, set_up_logging  # noqa: PLC0415
+    from core.runtime.process import HOST, Options, log, set_up_logging  # noqa: PLC0415
+    from core.runtime.waiting import wait_for_etcd  # noqa: PLC0415
     from core.scheduler import run_scheduler  # noqa: PLC0415
 
     with _clear_errors():
@@ -152,6 +164,7 @@ def scheduler(
             settings = msgspec.structs.replace(settings, placement=placement)
         check_name("scheduler", options.name)
         set_up_logging(options.name, verbose=verbose)
+        wait_for_etcd(options.endpoints, etcd_wait_s, log.info)
         raise typer.Exit(run_scheduler(options, settings))
 
 
@@ -163,6 +176,7 @@ def worker(
     queues: Queues = None,
     handlers: App = None,
     endpoints: Endpoints = None,
+    etcd_wait_s: EtcdWait = 0.0,
     namespace: Namespace = DEFAULT_NAMESPACE,
     config: ConfigFile = None,
     trace_dir: TraceDir = None,
@@ -177,7 +191,7 @@ def worker(
     """
     import msgspec  # noqa: PLC0415
 
-    from core.runtime.process import HOST, Options, set_up_logging  # noqa: PLC0415
+    from core.runtime.process import HOST, Options, log, set_up_logging  # noqa: PLC0415
 
     with _clear_errors():
         settings = _config(config).worker
@@ -195,11 +209,13 @@ def worker(
         if nanny_fd is None:
             set_up_logging(options.name, verbose=verbose)
             raise typer.Exit(_nanny(options, leash_fd))
+        from core.runtime.waiting import wait_for_etcd  # noqa: PLC0415
         from core.worker import check_names, gather_handlers, run_worker  # noqa: PLC0415
 
         found = gather_handlers(handlers)
         check_names(options.name, settings.queues)
         set_up_logging(options.name, verbose=verbose)
+        wait_for_etcd(options.endpoints, etcd_wait_s, log.info)
         raise typer.Exit(run_worker(options, settings, found, nanny_fd))
 
 
@@ -227,13 +243,14 @@ def submit(
     timeout_s: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait at most.")] = 3600.0,
     force: Annotated[bool, typer.Option("--force", help="Submit although no live worker has the handler.")] = False,
     endpoints: Endpoints = None,
+    etcd_wait_s: EtcdWait = 0.0,
     namespace: Namespace = DEFAULT_NAMESPACE,
 ) -> None:
     """Submit tasks."""
     from core.commands.submit import Order, run_submit  # noqa: PLC0415
 
     with _clear_errors():
-        order = Order(type_, queue, count, payload, priority, max_attempts, wait, timeout_s, force)
+        order = Order(type_, queue, count, payload, priority, max_attempts, wait, timeout_s, force, etcd_wait_s)
         raise typer.Exit(run_submit(order, _endpoints(endpoints), _namespace(namespace)))
 
 

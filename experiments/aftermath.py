@@ -1,5 +1,6 @@
 """What etcd holds when a run is over: which tasks ended and how, and whether every one of them is somewhere."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from core.etcd.store import EtcdStore
@@ -26,24 +27,26 @@ class Aftermath:
     """Tasks in more than one place at once (ended and yet marked, or under two markers)."""
 
 
-def inspect(store: EtcdStore) -> Aftermath:
+def inspect(store: EtcdStore, ids: frozenset[str] | None = None) -> Aftermath:
     """Read the whole namespace, markers before outcomes: a task that ends meanwhile is seen in one place at least.
+
+    With `ids`, only these tasks count.
 
     Raises ExperimentError where etcd does not answer.
     """
     marked: dict[str, int] = {}
     for prefix in MARKERS:
-        for kv in _read(store, prefix, keys_only=True):
-            task_id = kv.key.rpartition("/")[2]
+        for kv in _of_tasks(_read(store, prefix, keys_only=True), ids):
+            task_id = task_of(kv)
             marked[task_id] = marked.get(task_id, 0) + 1
     outcomes: dict[str, tuple[str, int]] = {}
     stored = lost = doubled = misplaced = 0
-    for kv in _read(store, keys.DONE, keys_only=False):
+    for kv in _of_tasks(_read(store, keys.DONE, keys_only=False), ids):
         if isinstance(kv.value, Outcome):
-            outcomes[kv.key.rpartition("/")[2]] = (str(kv.value.verdict), kv.value.attempt)
+            outcomes[task_of(kv)] = (str(kv.value.verdict), kv.value.attempt)
         doubled += kv.version > 1
-    for kv in _read(store, keys.TASK, keys_only=True):
-        task_id = kv.key.removeprefix(keys.TASK)
+    for kv in _of_tasks(_read(store, keys.TASK, keys_only=True), ids):
+        task_id = task_of(kv)
         places = marked.get(task_id, 0) + (task_id in outcomes)
         stored += 1
         lost += places == 0
@@ -51,10 +54,23 @@ def inspect(store: EtcdStore) -> Aftermath:
     return Aftermath(outcomes, stored, lost, doubled, misplaced)
 
 
-def erase(store: EtcdStore) -> None:
-    """Delete everything under the namespace."""
-    for kv in _read(store, "", keys_only=True):
-        store.call(Txn((), (Delete(kv.key),)))
+def erase(store: EtcdStore, ids: frozenset[str] | None = None) -> None:
+    """Delete everything under the namespace; with `ids`, only what belongs to these tasks.
+
+    Raises ExperimentError where etcd does not answer.
+    """
+    doomed = [kv.key for kv in _of_tasks(_read(store, "", keys_only=True), ids)]
+    for first in range(0, len(doomed), DELETE_BATCH):
+        store.call(Txn((), tuple(Delete(key) for key in doomed[first : first + DELETE_BATCH])))
+
+
+def _of_tasks(kvs: tuple[Kv, ...], ids: frozenset[str] | None) -> Iterator[Kv]:
+    return (kv for kv in kvs if ids is None or task_of(kv) in ids)
+
+
+def task_of(kv: Kv) -> str:
+    """Every key of a task ends with its id."""
+    return kv.key.rpartition("/")[2]
 
 
 def _read(store: EtcdStore, prefix: str, *, keys_only: bool) -> tuple[Kv, ...]:

@@ -57,6 +57,16 @@ EndpointsOption = Annotated[
         show_default=False,
     ),
 ]
+DeployedOption = Annotated[
+    bool,
+    typer.Option(
+        "--deployed",
+        help="Start no processes: submit to the schedulers and workers that run on --etcd-endpoints, and observe.",
+    ),
+]
+NamespaceOption = Annotated[
+    str, typer.Option(envvar="TANDEM_NAMESPACE", help="With --deployed: the prefix of their keys in etcd.")
+]
 LanguagesOption = Annotated[
     list[Editions] | None,
     typer.Option("--lang", help="Edition of the report: English or Chinese. Default: both.", show_default=False),
@@ -117,6 +127,8 @@ def run(
     quick: QuickOption = False,
     seed: SeedOption = None,
     endpoints: EndpointsOption = None,
+    deployed: DeployedOption = False,
+    namespace: NamespaceOption = "/tandem/",
     profile: ProfileOption = None,
     repeat_disturbed: Annotated[
         bool, typer.Option("--repeat-disturbed", help="With --all: run again what other work on the machine disturbed.")
@@ -130,6 +142,8 @@ def run(
 
     if (scenario_file is None) is not whole_set:
         fail(PROGRAM, "give either a scenario (see `tandem-bench list`) or --all", USAGE_ERROR)
+    if deployed and whole_set:
+        fail(PROGRAM, "--deployed goes with one scenario: a set starts components of its own", USAGE_ERROR)
     if repeat_disturbed and not whole_set:
         fail(PROGRAM, "--repeat-disturbed goes with --all: a single scenario is run anew in any case", USAGE_ERROR)
     with clear_errors(PROGRAM):
@@ -143,7 +157,7 @@ def run(
         one = scenario.load(scenario_file, quick=quick)
         from experiments.run import choose, run_scenario, worlds_of  # noqa: PLC0415 - pandas: once the file is good
 
-        worlds = worlds_of(choose(one, world.names), endpoints, profile)
+        worlds = worlds_of(choose(one, world.names), endpoints, profile, namespace if deployed else None)
         with progress_bar(one.name) as on_step:
             summaries = run_scenario(one, worlds, out, seed=seed, on_step=on_step)
         Console().print(results(one.name, summaries))

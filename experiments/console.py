@@ -91,7 +91,9 @@ def results(title: str, summaries: dict[str, dict[str, Any]]) -> Table:
         if any(cells):
             table.add_row(label, *cells)
     for key in COUNT_ROWS:
-        table.add_row(key.replace("_", " "), *(f"{values[key]:,}" for values in summaries.values()))
+        table.add_row(
+            key.replace("_", " "), *("" if values[key] is None else f"{values[key]:,}" for values in summaries.values())
+        )
     return table
 
 

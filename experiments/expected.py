@@ -18,7 +18,7 @@ from experiments.schema import (
     Uniform,
 )
 
-START_S, PROCESS_S = 2.6, 0.5
+START_S, PROCESS_S = 1.2, 1.05
 """What starting and ending etcd and the processes takes on two cores."""
 BURST_PER_S = 5_000.0
 """Tasks without duration that two cores get through."""

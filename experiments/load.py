@@ -44,11 +44,13 @@ class Job(msgspec.Struct, frozen=True):
     trace_dir: str
     timeout_s: float
     """How long to wait for the last task after the last submit."""
+    base_ms: int = workload.BASE_MS
+    """Where the ids start (`workload.draw`)."""
 
 
 def main(argument: str) -> int:
     job = msgspec.json.decode(argument, type=Job)
-    load = workload.draw(job.scenario, job.repetition)
+    load = workload.draw(job.scenario, job.repetition, base_ms=job.base_ms)
     specs = list(load.specs(time.time()))  # before the clock starts
     if select.select([sys.stdin], [], [], 0)[0]:  # nobody speaks to us before we are ready: the runner is gone
         return 1

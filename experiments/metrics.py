@@ -53,7 +53,8 @@ class Counts:
 
     submitted: int
     lost: int
-    executed_twice: int
+    executed_twice: int | None
+    """None where the workers' spools are not at hand."""
     committed_twice: int
 
 
@@ -100,11 +101,12 @@ def _steady(done: pd.DataFrame, slots: int) -> tuple[float | None, float | None]
     The second figure is throughput / (slots / service time): the service times asked for of the tasks committed in
     that window, over the slot seconds in it. 1 means that no slot ever waited.
     """
-    ordered = done[done["committed"].notna()].sort_values(["committed", "index"], kind="stable")
+    moment = "committed" if done["committed"].notna().any() else "observed"  # a deployed system's commits are its own
+    ordered = done[done[moment].notna()].sort_values([moment, "index"], kind="stable")
     if len(ordered) < MIN_STEADY_COMMITS:
         return None, None
     first, last = int(STEADY_FROM * len(ordered)), min(int(STEADY_TO * len(ordered)), len(ordered) - 1)
-    window_s = float(ordered["committed"].iloc[last] - ordered["committed"].iloc[first])
+    window_s = float(ordered[moment].iloc[last] - ordered[moment].iloc[first])
     busy_s = float(ordered["service_s"].iloc[first + 1 : last + 1].sum())
     return _ratio(last - first, window_s), _ratio(busy_s, slots * window_s) if busy_s else None
 
@@ -220,7 +222,7 @@ def summarise(repetitions: Sequence[Values]) -> Values:
     for key, value in repetitions[0].items():
         column = [repetition[key] for repetition in repetitions]
         if key in COUNTS:
-            result[key] = sum(column)
+            result[key] = None if None in column else sum(column)
         elif isinstance(value, dict):
             result[key] = summarise(column)
         else:

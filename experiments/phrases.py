@@ -23,7 +23,7 @@ _COUNT = re.compile(r" \(n = \d+\)")
 def join(parts: Sequence[str]) -> str:
     """One after the other; an n that is the same for all that they say is said once, at the end."""
     shown = [part for part in parts if part]
-    counts = [set(_COUNT.findall(part)) for part in shown]
+    counts: list[set[str]] = [set(_COUNT.findall(part)) for part in shown]
     if shown and all(counts) and len(set.union(*counts)) == 1:
         return "; ".join(_COUNT.sub("", part) for part in shown) + counts[0].pop()
     return "; ".join(shown)

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,7 +29,7 @@ from experiments import aftermath, environment, etcd_metrics, faults, load, trac
 from experiments.components import ROOT, Components, child_environment
 from experiments.sampling import Sampler
 from experiments.schema import Scenario
-from experiments.workload import Workload
+from experiments.workload import BASE_MS, Workload
 from experiments.world import ExperimentError, Measured, Tell, join
 
 HEAD_START_S = 0.1
@@ -82,7 +83,9 @@ class RealWorld:
             tell("starting the processes")
             components = stack.enter_context(Components(one.topology, self._endpoints, namespace, one.settings))
             components.start_all()
-            generator = stack.enter_context(LoadProcess(one, workload, self._endpoints, namespace, components))
+            generator = stack.enter_context(
+                LoadProcess(one, workload, self._endpoints, namespace, components.trace_dir)
+            )
             components.wait_registered()
             generator.wait_ready()
             measured = self._measure(one, workload, components, generator, store, tell)
@@ -177,7 +180,13 @@ class LoadProcess:
     """The load generator's process, ended on exit."""
 
     def __init__(
-        self, one: Scenario, workload: Workload, endpoints: str, namespace: str, components: Components
+        self,
+        one: Scenario,
+        workload: Workload,
+        endpoints: str,
+        namespace: str,
+        trace_dir: Path,
+        base_ms: int = BASE_MS,
     ) -> None:
         slots = one.topology.workers * one.topology.slots
         last_s = float(np.nan_to_num(workload.intended_s).max())
@@ -188,8 +197,9 @@ class LoadProcess:
             repetition=workload.repetition,
             endpoints=endpoints,
             namespace=namespace,
-            trace_dir=str(components.trace_dir),
+            trace_dir=str(trace_dir),
             timeout_s=PATIENCE_FACTOR * work_s + mended_s + PATIENCE_S,
+            base_ms=base_ms,
         )
         self._give_up_s = last_s + 2 * job.timeout_s
         self._tasks = len(workload)

@@ -21,7 +21,7 @@ Figures: TypeAlias = dict[str, float | None]
 
 
 def restarts(rows: pd.DataFrame, faults: Sequence[Fault]) -> pd.DataFrame:
-    """A row for each attempt that was lost and followed by another: `fault` (by time, from 0) and `recovery_s`.
+    """A row for each task that a fault cost an attempt and that started again: `fault` (by time, from 0), `recovery_s`.
 
     `rows`: a trace. The fault is the last one on the attempt's worker before the restart; where nobody knows which
     worker had the attempt (it was assigned to one that was dead already), the last one on any.
@@ -36,8 +36,11 @@ def restarts(rows: pd.DataFrame, faults: Sequence[Fault]) -> pd.DataFrame:
         its_own = again["worker"].isin(["", fault.target])
         which[(its_own & (again["started"] >= fault.at_s)).to_numpy()] = number
     struck = np.array([fault.at_s for fault in taking])[which]
-    found = pd.DataFrame({"fault": which, "recovery_s": again["started"].to_numpy() - struck})
-    return found[which >= 0]
+    found = pd.DataFrame(
+        {"index": again["index"].to_numpy(), "fault": which, "recovery_s": again["started"].to_numpy() - struck}
+    )
+    ordered = found[which >= 0].sort_values("recovery_s", kind="stable")
+    return ordered.drop_duplicates(["index", "fault"], keep="last")[["fault", "recovery_s"]]
 
 
 def _next_starts(lost: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -36,16 +36,26 @@ class Step:
 
 
 def worlds_of(
-    names: Sequence[WorldName], endpoints: str | None = None, profile: Path | None = None
+    names: Sequence[WorldName],
+    endpoints: str | None = None,
+    profile: Path | None = None,
+    deployed: str | None = None,
 ) -> dict[WorldName, MakeWorld]:
     """How to make each world.
 
-    With `endpoints` the real one uses that etcd instead of starting its own; `profile` holds the model's parameters
-    (default: those that come with Tandem).
+    With `endpoints` the real one uses that etcd instead of starting its own, and with `deployed` (their namespace) the
+    schedulers and workers that run there, too; `profile` holds the model's parameters (default: those that come with
+    Tandem).
+
+    Raises ExperimentError for `deployed` without `endpoints`.
     """
+    if deployed is not None and endpoints is None:
+        raise ExperimentError("--deployed needs to know where: name the etcd with --etcd-endpoints HOST:PORT")
     makers: dict[WorldName, MakeWorld] = {}
     for name in names:
-        if name == "real":
+        if name == "real" and endpoints is not None and deployed is not None:
+            makers[name] = _deployed(endpoints, deployed)
+        elif name == "real":
             from experiments.real import RealWorld  # noqa: PLC0415 - grpc is needed for this world only
 
             makers[name] = lambda one: RealWorld(one, endpoints)
@@ -54,6 +64,12 @@ def worlds_of(
 
             makers[name] = lambda one: SimulatedWorld(one, profile)
     return makers
+
+
+def _deployed(endpoints: str, namespace: str) -> MakeWorld:
+    from experiments.deployed import DeployedWorld  # noqa: PLC0415 - grpc is needed for this world only
+
+    return lambda one: DeployedWorld(one, endpoints, namespace)
 
 
 def run_scenario(

@@ -17,6 +17,7 @@ from core.kv.requests import Get
 from core.model import Outcome, Verdict
 from core.procedure.base import read
 from core.runtime.calls import perform
+from core.runtime.waiting import wait_for_etcd
 from core.specs import make_spec
 
 SHOWN = 10
@@ -41,6 +42,7 @@ class Order(NamedTuple):
     wait: bool
     timeout_s: float
     force: bool
+    etcd_wait_s: float = 0.0
 
 
 def run_submit(order: Order, endpoints: str, namespace: str) -> int:
@@ -51,6 +53,7 @@ def run_submit(order: Order, endpoints: str, namespace: str) -> int:
     payload = _payload(order.payload)
     # Mistakes show before anything is asked of etcd.
     make_spec(order.type, payload, queue=order.queue, priority=order.priority, max_attempts=order.max_attempts)
+    wait_for_etcd(endpoints, order.etcd_wait_s, _note)
     out = Console()
     with Client(endpoints, namespace=namespace) as client:
         _check_type(client, order)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+log = logging.getLogger("tandem")
+
 HOST = socket.gethostname()
 PID = os.getpid()
 

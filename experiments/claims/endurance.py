@@ -9,6 +9,7 @@ from experiments.claims.verdict import (
     NOT_RUN,
     ONLY_IF,
     STEADY,
+    THROUGHPUT,
     Finding,
     Rule,
     about,
@@ -109,6 +110,7 @@ def _length(runs: Runs, name: str) -> str:
 # --- size
 
 FLEETS = (10, 30, 100, 300, 1000)
+CAPACITY = "fleet-schedulers-1"
 MEDIUM = 100
 """Workers of a "medium" cluster."""
 
@@ -125,8 +127,15 @@ def _size(runs: Runs) -> Finding:
         rate = runs.text(name, STEADY, "/s", "sim")
         wait = runs.text(name, "latency_s.dispatch.p99", "ms", "sim")
         texts.append(f"{count} workers: {rate}, submit to start p99 {wait}")
+    most = runs.text(CAPACITY, THROUGHPUT, "/s", "sim")
+    texts.append(f"the most that one scheduler and one etcd give out {most}" if most else "")
     small = all(fine for count, fine in known.items() if count <= MEDIUM)
     beyond = [count for count, fine in known.items() if not fine]
+    if small and not beyond and max(known) > MEDIUM:
+        largest = max(known)
+        return judge(
+            f'"medium" goes up to {largest:,} workers at least: the model needs no more for them', "", join(texts)
+        )
     if small:
         return judge(True, "", join(texts))  # noqa: FBT003
     fewer = f"there are fewer than {min(beyond)} workers"

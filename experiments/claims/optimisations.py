@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from experiments.claims.reading import Runs
 from experiments.claims.verdict import NOT_RUN, PER_SECOND, THROUGHPUT, Change, Finding, Rule, change, judge
-from experiments.phrases import digits, join
+from experiments.phrases import join
 
 BASE = "ablation-baseline"
 OVERHEAD = "latency_s.overhead.mean"
@@ -102,18 +102,20 @@ def _knobs(runs: Runs, world: str) -> str:
 # --- etcd
 
 ENQUEUE = "latency_s.enqueue.p50"
+ONE, THREE = "latency-watch", "members-3"
+"""The same load."""
 
 
 def _etcd(runs: Runs) -> Finding:
     """OPT-5: members cost and keep the system going; the disk and the distance are asked of the model."""
-    slower = change(runs, "members-1", "members-3", ENQUEUE)
+    slower = change(runs, ONE, THREE, ENQUEUE)
     if slower is None:
         return Finding(NOT_RUN)
-    texts = [f"{count} member{'s' if count > 1 else ''}: enqueue p50 {runs.text(f'members-{count}', ENQUEUE, 'ms')}"
-             for count in (1, 3)]  # fmt: skip
+    texts = [f"{words}: enqueue p50 {runs.text(name, ENQUEUE, 'ms')}"
+             for words, name in (("1 member", ONE), ("3 members", THREE))]  # fmt: skip
     rate = runs.text("members-3-burst", THROUGHPUT, PER_SECOND)
     texts.append(f"3 members, no duration: {rate}, of one {runs.text(BASE, THROUGHPUT, PER_SECOND)}" if rate else "")
-    texts.append(f"one fsync {text}" if (text := runs.text("members-1", "etcd.fsync_mean_s", "ms")) else "")
+    texts.append(f"one fsync {text}" if (text := runs.text(ONE, "etcd.fsync_mean_s", "ms")) else "")
     kill = runs.value("members-3-kill", "completed")
     texts.append("one of three killed: all done" if kill and _all_done(runs, "members-3-kill") else "")
     return judge(
@@ -136,9 +138,8 @@ def _asked(runs: Runs) -> str:
     texts = [(word, runs.text(name, "latency_s.overhead.p50", "ms", "sim")) for name, word in names.items()]
     shown = [f"{word} {text}" for word, text in texts if text]
     shown[:1] = [f"latency beyond execution, p50: {shown[0]}"] if shown else []
-    members = [runs.value(f"members-{count}", ENQUEUE, "sim") for count in (1, 3)]
-    if members[0] is not None and members[1] is not None:
-        shown.append(f"enqueue with 1 and 3 members {digits(members[0] * 1000)} and {digits(members[1] * 1000)} ms")
+    members = [(words, runs.text(name, ENQUEUE, "ms", "sim")) for words, name in (("1 member", ONE), ("3", THREE))]
+    shown += [f"enqueue p50, {words} {text}" for words, text in members if text]
     return join(shown)
 
 

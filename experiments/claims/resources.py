@@ -15,7 +15,7 @@ from experiments.phrases import digits, join
 
 MEMORY_MB = {"scheduler": 100.0, "worker": 200.0}
 """The most that the source states; less is no objection."""
-QUEUES = ("resources-idle", "memory-1000", "burst-short", "memory-50000", "burst-1s")
+QUEUES = ("resources-idle", "memory-1000", "ablation-baseline", "memory-50000", "burst-1s")
 IDLE, BUSY = "resources-idle", "resources-busy"
 IDLE_SHARE, BUSY_SHARE = 0.05, 0.20
 OPERATION_BYTES = 5 * 1024.0
@@ -108,7 +108,7 @@ def _traffic(runs: Runs) -> Finding:
 # --- which one binds ---------------------------------------------------------------------------------------------
 
 WRITES = ("enqueue", "assign", "commit")
-LONG, SHORT, ALONE = "scaling-10", "burst-short", "latency-watch"
+LONG, SHORT, ALONE = "scaling-10", "ablation-baseline", "latency-watch"
 BUSY_SLOTS, BUSY_CORES = 0.9, 0.8
 """From here on slots, or processors, are what everything waits for."""
 

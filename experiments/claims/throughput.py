@@ -127,8 +127,8 @@ def _schedulers(runs: Runs) -> Finding:
         texts.append(f"one of three killed: {untold(runs, KILLED) or 'all done'}, submit to start p99 {longest}")
     known = _series(runs, SCHEDULERS, THROUGHPUT, "sim")
     predicted = [f"1/2/3 schedulers {known}" if known else ""]
-    far = _series(runs, FLEETS, STEADY, "sim")
-    predicted.append(f"300 workers, 256 cores, 1/2/4 schedulers {far}" if far else "")
+    far = _series(runs, FLEETS, THROUGHPUT, "sim")
+    predicted.append(f"100 workers, 256 cores, 1/2/4 schedulers {far}" if far else "")
     return judge(all(one is not False for one in fine.values()), join(texts), join(predicted))
 
 

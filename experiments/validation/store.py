@@ -24,7 +24,14 @@ from sim.parameters import Refinement
 
 DONE = "done.json"
 ROOT = Path(__file__).parents[2]
-SOURCES = ("core", "sim", "experiments/simulated.py", "experiments/trace.py", "experiments/metrics.py")
+SOURCES = (
+    "core",
+    "sim",
+    "experiments/simulated.py",
+    "experiments/trace.py",
+    "experiments/metrics.py",
+    "experiments/recovery.py",
+)
 KEY_DIGITS = 16
 
 

@@ -41,7 +41,7 @@ def good(root: Path) -> None:
     traffic = {"etcd": {"bytes_in_per_task": fig(4000), "bytes_out_per_task": fig(5000), "proposals_per_task": fig(3)}}
     run(root, "latency-watch", throughput_per_s=fig(30), **latency, **traffic)
     run(root, "latency-poll", **latencies(enqueue=0.002, ready_wait=0.05, assign=0.002, pull=0.25, overhead=0.31))
-    for name in ("burst", "burst-short"):
+    for name in ("burst", "burst-short", "ablation-baseline"):
         cost = {"cpu_s_per_1000": fig(0.4), "throughput_per_s": fig(3000)}
         run(root, name, makespan_s=fig(3.0), **cost, **(COUNTS | {"submitted": 2000, "completed": 2000}))
 
@@ -105,7 +105,7 @@ def test_good_runs_hold_and_name_their_evidence(tmp_path: Path) -> None:
     assert got["LAT-3"].condition.startswith("the typical task is meant")
     assert got["BUR-1"].measured == "1,000 at once: all done in 3.00 s; 1,000 at once: all done in 3.00 s (n = 2)"
     assert got["RES-3"].measured.startswith("2.93 KB for each write")
-    assert got["BOT-1"].evidence == ["scaling-10", "burst-short", "latency-watch"]
+    assert got["BOT-1"].evidence == ["scaling-10", "ablation-baseline", "latency-watch"]
     assert got["SCA-1"].evidence == ["scaling-1", "scaling-3", "scaling-5", "scaling-10", "scaling-poll-100-rate"]
     assert got["SCA-1"].measured == ("watch 9.90 / 29.7 / 49.5 / 99.0/s; poll, fixed rate, 3 workers 20.0/s (n = 2)")
     assert got["LAT-2"].measured == "p50 50.0 ms; p95 75.0 ms (n = 2)"
@@ -290,6 +290,8 @@ def test_the_size_of_a_cluster_is_asked_of_the_model(tmp_path: Path) -> None:
     got = verdicts(tmp_path)["CON-1"]
     assert (got.verdict, got.measured) == ("holds", "")
     assert "1000 workers: 5,000/s" in got.predicted
+    fleet(tmp_path, 1000, 8000)
+    assert verdicts(tmp_path)["CON-1"].condition.startswith('"medium" goes up to 1,000 workers')
     fleet(tmp_path, 100, 500)
     assert verdicts(tmp_path)["CON-1"].condition == "there are fewer than 100 workers"
 
@@ -298,6 +300,7 @@ def benchmarks(root: Path, **changes: Any) -> None:
     times = {"p50_s": 0.004, "p99_s": 0.008}
     infos = {
         "test_one_operation": {"n": 300, "put_p50_s": 0.001, **times},
+        "test_batch_of_100_operations": {"n": 30, "tasks": 100, "rate_per_s": 5000.0},
         "test_100_threads_of_10_submits_that_wait": {
             "n": 7, "p50_s": 0.3, "p99_s": 0.5, "rate_per_s": 3000.0, "operations_per_s": 2500.0,
         },
@@ -320,6 +323,7 @@ def benchmarks(root: Path, **changes: Any) -> None:
         ({}, "SER-1", "holds"),
         ({"test_one_operation": {"p99_s": 0.02}}, "QUE-1", "holds only if"),
         ({"test_one_operation": {"p50_s": 0.011}}, "QUE-1", "does not hold"),
+        ({"test_100_threads_of_10_submits_that_wait": {"operations_per_s": 900.0}}, "QUE-1", "holds only if"),
         ({"test_100_threads_of_10_submits_that_wait": {"rate_per_s": 150.0}}, "QUE-2", "does not hold"),
         ({"test_100_waiting_tasks_taken_by_10_slots": {"executed_twice": 1}}, "QUE-3", "does not hold"),
         ({"test_codec[decode]": {"rate_per_s": 9e4}}, "SER-1", "does not hold"),
@@ -358,7 +362,7 @@ def test_the_commands_of_the_source(tmp_path: Path, *, holds: bool, verdict: str
 
 @pytest.mark.parametrize(("members", "verdict"), [(0.004, "holds only if"), (0.002, "holds")])
 def test_a_cluster_costs_time(tmp_path: Path, members: float, verdict: str) -> None:
-    run(tmp_path, "members-1", **latencies(enqueue=0.002))
+    run(tmp_path, "latency-watch", **latencies(enqueue=0.002))
     run(tmp_path, "members-3", **latencies(enqueue=members))
     assert verdicts(tmp_path)["OPT-5"].verdict == verdict
 

@@ -10,6 +10,8 @@ import pytest
 
 from experiments import etcd_metrics
 from experiments.etcd_metrics import Member, Reading
+from experiments.real import RealWorld
+from experiments.schema import Burst, Scenario, Workload
 
 TEXT = """\
 # HELP etcd_disk_backend_commit_duration_seconds The latency distributions of commit called by backend.
@@ -146,6 +148,15 @@ def page() -> Iterator[str]:
 def test_members_that_do_not_answer_are_unknown(page: str) -> None:
     urls = {"good": f"{page}/metrics", "strange": f"{page}/other", "gone": "http://127.0.0.1:1/metrics"}
     assert etcd_metrics.read_all(urls) == {"good": BEFORE, "strange": None, "gone": None}
+
+
+def test_a_given_cluster_is_asked_where_its_clients_ask() -> None:
+    one = Scenario(name="any", workload=Workload(arrivals=Burst(), count=1))
+    with RealWorld(one, "127.0.0.1:2379,http://other:99") as world:
+        assert world._metrics_urls() == {
+            "127.0.0.1:2379": "http://127.0.0.1:2379/metrics",
+            "other:99": "http://other:99/metrics",
+        }
 
 
 def test_what_is_written_says_everything(tmp_path: Path) -> None:

@@ -60,9 +60,11 @@ def test_a_restart_that_is_lost_in_its_turn_before_it_starts_goes_on() -> None:
     rows = attempts(
         (0, 1, False, "lost", "worker-1", 0.5),
         (0, 2, False, "lost", "", math.nan),
-        (0, 3, True, "succeeded", "worker-2", 4.0),
+        (0, 3, True, "succeeded", "worker-3", 6.0),
     )
-    assert recovery.figures(rows, DEATHS[1:])["max"] == pytest.approx(3.0)
+    assert recovery.restarts(rows, DEATHS[1:])["recovery_s"].tolist() == [5.0]  # once, although it was lost twice
+    both = recovery.restarts(rows, DEATHS).sort_values("fault")
+    assert both.to_numpy().tolist() == [[0, 5.0], [1, 1.0]]  # each fault cost it an attempt
 
 
 @pytest.mark.parametrize(

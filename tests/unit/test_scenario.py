@@ -183,11 +183,11 @@ def test_the_models_parameters_reach_the_model_alone_and_survive_the_run_directo
     path = save(tmp_path, MINIMAL + "\n[model]\ncores = 64\nnetwork_delay_s = 0.01\n")
     scenario = load(write(load(path), tmp_path / "run"))
     assert scenario.worlds == ("sim",)
-    values = SimulatedWorld(scenario)._config(scenario, workload.draw(scenario, 0)).values
+    values = SimulatedWorld(scenario).config(scenario, workload.draw(scenario, 0)).values
     assert (values.cores, values.network_delay_s) == (64, 0.01)
     plain = load(save(tmp_path, MINIMAL))
     assert plain.worlds == ("real", "sim")
-    assert values.etcd_fsync_s == SimulatedWorld(plain)._config(plain, workload.draw(plain, 0)).values.etcd_fsync_s
+    assert values.etcd_fsync_s == SimulatedWorld(plain).config(plain, workload.draw(plain, 0)).values.etcd_fsync_s
 
 
 ABLATED = """
