@@ -14,6 +14,7 @@ PROGRAM = "tandem-bench"
 app = typer.Typer(
     name=PROGRAM,
     help="Run scenarios on the real scheduler and on its model, and compare.",
+    epilog="To begin: `tandem-bench list`, then `tandem-bench run burst-short --quick --out runs/burst-short`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -46,7 +47,7 @@ class Editions(StrEnum):
 
 WorldOption = Annotated[Worlds, typer.Option("--world", help="The real system, the model, or one after the other.")]
 QuickOption = Annotated[bool, typer.Option("--quick", help="Apply the scenario's \\[quick] table: fewer tasks.")]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="Replaces the scenario's seed.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of the load, instead of the scenario's.")]
 EndpointsOption = Annotated[
     str | None,
     typer.Option(
@@ -110,7 +111,7 @@ def list_scenarios() -> None:
 )
 def run(
     scenario_file: Annotated[
-        str | None, typer.Argument(metavar="FILE-OR-NAME", help="A scenario file, or a name of `list`.")
+        str | None, typer.Argument(metavar="FILE-OR-NAME", help="A scenario file, or a name from `list`.")
     ] = None,
     *,
     out: Annotated[
