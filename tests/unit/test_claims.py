@@ -105,7 +105,7 @@ def test_good_runs_hold_and_name_their_evidence(tmp_path: Path) -> None:
     assert got["LAT-3"].condition.startswith("the typical task is meant")
     assert got["BUR-1"].measured == "1,000 at once: all done in 3.00 s; 1,000 at once: all done in 3.00 s (n = 2)"
     assert got["RES-3"].measured.startswith("2.93 KB for each write")
-    assert got["BOT-1"].evidence == ["scaling-10", "ablation-baseline", "latency-watch"]
+    assert got["BOT-1"].evidence == ["scaling-10", "burst-short", "ablation-baseline", "latency-watch"]
     assert got["SCA-1"].evidence == ["scaling-1", "scaling-3", "scaling-5", "scaling-10", "scaling-poll-100-rate"]
     assert got["SCA-1"].measured == ("watch 9.90 / 29.7 / 49.5 / 99.0/s; poll, fixed rate, 3 workers 20.0/s (n = 2)")
     assert got["LAT-2"].measured == "p50 50.0 ms; p95 75.0 ms (n = 2)"
@@ -229,6 +229,21 @@ def test_the_schedulers_processor(tmp_path: Path, idle: float, source: float, bu
     for name, share in (("resources-idle", idle), ("scaling-10", source), ("resources-busy", busy)):
         run(tmp_path, name, cpu_share_of={"scheduler": fig(share)}, throughput_per_s=fig(100))
     assert verdicts(tmp_path)["RES-2"].verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("slots", "writes", "cores", "verdict"),
+    [(0.99, 0.004, 4, "holds"), (0.99, 0.004, 1, "holds only if"), (0.5, 0.001, 4, "does not hold")],
+)
+def test_what_binds(tmp_path: Path, slots: float, writes: float, cores: int, verdict: str) -> None:
+    good(tmp_path)
+    run(tmp_path, "scaling-10", slot_efficiency=fig(slots))
+    run(tmp_path, "latency-watch", **latencies(enqueue=writes, assign=writes, commit=writes, overhead=0.015))
+    for name in ("burst-short", "ablation-baseline"):  # 1.2 cores are busy
+        path = tmp_path / name / "real" / "0" / "environment.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps({"cores": cores}))
+    assert verdicts(tmp_path)["BOT-1"].verdict == verdict
 
 
 def test_ablations(tmp_path: Path) -> None:
