@@ -8,6 +8,7 @@ CODE := core sim experiments reports tests
 BACKLOG ?= 1000000
 MODEL_TASKS ?= 100000
 RUNS ?= 3
+EDITION = $(if $(REPORT_LANG),--lang $(REPORT_LANG))
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/make \1\t\2/p' Makefile | expand -t 14
@@ -15,12 +16,12 @@ help:  ## show this list
 setup:  ## install what is needed into .venv and .tools (the other targets do this by themselves)
 	@$(PYTHON) .ci/bootstrap
 
-report: setup  ## run the experiments, real and simulated, in short, and write the report to reports/latest (6 minutes)
-	@$(BIN)/python -m experiments.report
+report: setup  ## run the experiments in short, write the report to reports/latest (6 minutes; REPORT_LANG=en or zh: one edition)
+	@$(BIN)/python -m experiments.report $(EDITION)
 
 .PHONY: report-full
 report-full: setup  ## the same at the stated sizes, into reports/full (an hour; goes on where it was stopped)
-	@$(BIN)/python -m experiments.report --full
+	@$(BIN)/python -m experiments.report --full $(EDITION)
 
 test: lint  ## lint, check types and import contracts, run all tests and notebooks against a real etcd
 	@$(BIN)/mypy $(CODE)
@@ -44,6 +45,15 @@ curves: setup  ## measure scaling curves: knee and binding resource (10 to 15 mi
 .PHONY: validate
 validate: setup  ## compare the model with the real system (30 minutes; QUICK=1: 6; goes on where it was stopped)
 	@$(BIN)/tandem-bench validate $(if $(QUICK),--quick)
+
+.PHONY: catalogue
+catalogue: setup  ## bring the translations (reports/locale) up to date with the texts; lists what is missing
+	@$(BIN)/python -m reports.catalogue
+
+.PHONY: browser
+browser: setup  ## check the report's page in headless Chromium (apt-get install chromium); `make test` does where it is
+	@command -v chromium chromium-browser google-chrome >/dev/null || { echo "no chromium: apt-get install chromium" >&2; exit 1; }
+	@$(BIN)/python -m pytest tests/e2e/test_report_browser.py
 
 lint: setup  ## check style and formatting
 	@$(BIN)/ruff check .

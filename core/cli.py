@@ -20,6 +20,7 @@ TASK_FAILED = 1
 app = typer.Typer(
     name="tandem",
     help="A distributed task scheduler on etcd.",
+    epilog="To begin: `tandem up`, then in another terminal `tandem submit --type echo --count 1000 --wait`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -32,7 +33,7 @@ Endpoints = Annotated[
         "--etcd-endpoints",
         envvar="TANDEM_ETCD_ENDPOINTS",
         metavar="HOST:PORT,...",
-        help="The etcd to use. Default: the one of a running `tandem up`, else 127.0.0.1:2379.",
+        help="The etcd to use. Default: that of a running `tandem up`, else 127.0.0.1:2379; `up` starts one.",
         show_default=False,
     ),
 ]
@@ -48,11 +49,15 @@ EtcdWait = Annotated[
 ]
 Namespace = Annotated[str, typer.Option(envvar="TANDEM_NAMESPACE", help="Prefix of all keys in etcd.")]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", help="TOML file with tables \\[scheduler], \\[worker], \\[client].")
+    Path | None,
+    typer.Option("--config", help="TOML file with tables \\[scheduler], \\[worker], \\[client]: docs/scenarios.md."),
 ]
 TraceDir = Annotated[Path | None, typer.Option(help="Keep the moments of every task in files here.", hidden=True)]
 RecordFile = Annotated[Path | None, typer.Option(help="Record every step of the machine, for replay.", hidden=True)]
-App = Annotated[str | None, typer.Option("--app", metavar="MODULE:NAME", help="Your `Handlers` object.")]
+App = Annotated[
+    str | None,
+    typer.Option("--app", metavar="MODULE:NAME", help="Your `Handlers` object, such as shop:app for shop.py here."),
+]
 Placement = Annotated[
     str | None,
     typer.Option(
@@ -131,7 +136,7 @@ def up(
 @app.command(epilog="Example: `tandem scheduler --etcd-endpoints 127.0.0.1:2379 --placement packing:most_loaded`")
 def scheduler(
     *,
-    name: Annotated[str, typer.Option(help="Name of this scheduler.")] = "",
+    name: Annotated[str, typer.Option(help="Name of this scheduler. Default: scheduler-HOST-PID.")] = "",
     placement: Placement = None,
     endpoints: Endpoints = None,
     etcd_wait_s: EtcdWait = 0.0,
@@ -171,7 +176,7 @@ def scheduler(
 @app.command(epilog="Example: `tandem worker --slots 10 --app shop.tasks:app --queue default --queue mail`")
 def worker(
     *,
-    name: Annotated[str, typer.Option(help="Name of this worker.")] = "",
+    name: Annotated[str, typer.Option(help="Name of this worker. Default: worker-HOST-PID.")] = "",
     slots: Annotated[int | None, typer.Option(min=1, help="Tasks run at once. Default: 10, or as configured.")] = None,
     queues: Queues = None,
     handlers: App = None,
@@ -181,7 +186,9 @@ def worker(
     config: ConfigFile = None,
     trace_dir: TraceDir = None,
     record_file: RecordFile = None,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say more, with tracebacks of failed tasks.")
+    ] = False,
     leash_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
     nanny_fd: Annotated[int | None, typer.Option(hidden=True)] = None,
 ) -> None:
@@ -231,22 +238,22 @@ def _nanny(options: "Options", leash: int | None) -> int:
 @app.command(epilog="Example: `tandem submit --type echo --payload '{\"duration_s\": 0.1}' --count 1000 --wait`")
 def submit(
     *,
-    type_: Annotated[str, typer.Option("--type", help="Task type: the handler's name.")] = "echo",
+    type_: Annotated[str, typer.Option("--type", help="Its handler: echo, sleep, cpu, fail, or yours.")] = "echo",
     queue: Annotated[str, typer.Option(help="Queue to submit to.")] = "default",
     count: Annotated[int, typer.Option(min=1, help="Number of equal tasks.")] = 1,
-    payload: Annotated[str, typer.Option(help="JSON given to the handler.")] = "null",
+    payload: Annotated[str, typer.Option(help="JSON for the handler, as in the example.")] = "null",
     priority: Annotated[int, typer.Option(min=0, max=9, help="0 runs first, 9 last.")] = 5,
     max_attempts: Annotated[int, typer.Option(min=1, help="Give up after so many failures.")] = 3,
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait for the results; exit code 1 if a task fails, 4 at the timeout.")
     ] = False,
-    timeout_s: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait at most.")] = 3600.0,
+    timeout_s: Annotated[float, typer.Option("--timeout", min=0.1, help="With --wait: seconds at most.")] = 3600.0,
     force: Annotated[bool, typer.Option("--force", help="Submit although no live worker has the handler.")] = False,
     endpoints: Endpoints = None,
     etcd_wait_s: EtcdWait = 0.0,
     namespace: Namespace = DEFAULT_NAMESPACE,
 ) -> None:
-    """Submit tasks."""
+    """Submit tasks, and print their ids (the first ten) once etcd has them on disk."""
     from core.commands.submit import Order, run_submit  # noqa: PLC0415
 
     with _clear_errors():
@@ -261,7 +268,7 @@ def status(
     endpoints: Endpoints = None,
     namespace: Namespace = DEFAULT_NAMESPACE,
 ) -> None:
-    """Show schedulers, workers and queues."""
+    """Show schedulers, workers and queues, and what is wrong, if anything."""
     from core.commands.show import show_overview  # noqa: PLC0415
 
     with _clear_errors():

@@ -26,13 +26,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class SchedulerSettings(Settings, frozen=True):
     dispatch: Dispatch = "watch"
+    """`watch`: told by etcd as it happens. `poll`: look in intervals."""
     poll_interval_s: Positive = 0.1
+    """Poll mode only: how often to look for ready tasks."""
     ticker: Ticker = "rate"
     """`rate`: ticks on a fixed grid, missed ones dropped, like Go's time.Ticker. `delay`: counted from the last end."""
     lease_ttl_s: Ttl = 5.0
+    """How long a silent scheduler counts as alive."""
     steal_after_s: Positive = 1.0
     """A share whose owner has moved nothing for this long may be taken over by a scheduler that is idle."""
     reconcile_interval_s: Positive = 1.0
+    """How often a page of assignments is compared with the live workers, beside what the watch tells."""
     window: Count = 4096
     """Ready tasks held in memory for each queue; the rest stays in etcd and is paged in."""
     max_batch: Count = 512
@@ -49,23 +53,34 @@ class SchedulerSettings(Settings, frozen=True):
 
 class WorkerSettings(Settings, frozen=True):
     slots: Count = 10
+    """Tasks run at once, each in a thread."""
     queues: tuple[str, ...] = ()
     """Queues served; empty: all."""
     dispatch: Dispatch = "watch"
+    """As the scheduler's; set both alike."""
     poll_interval_s: Positive = 0.5
+    """Poll mode only: how often to fetch what was assigned."""
     ticker: Ticker = "rate"
+    """As the scheduler's."""
     lease_ttl_s: Ttl = 5.0
+    """How long a silent worker counts as alive; then its tasks are requeued."""
     max_batch: Count = 512
+    """Results in one transaction; 1 switches batching off."""
     max_in_flight: Count = 2
+    """Transactions with results under way at once; 1 switches pipelining off."""
     min_fill: Count = 256
+    """Results that a transaction must hold to start while another is under way; 1 switches gathering off."""
     drain_limit_s: Positive = 30.0
     """On SIGTERM, running tasks may take this long; after it they are handed back."""
 
 
 class ClientSettings(Settings, frozen=True):
     max_batch: Count = 512
+    """Submits in one transaction; 1 switches batching off."""
     max_in_flight: Count = 4
+    """Submit transactions under way at once; 1 switches pipelining off."""
     min_fill: Count = 256
+    """Submits that a transaction must hold to start while another is under way; 1 switches gathering off."""
 
 
 class Config(Settings, frozen=True):

@@ -14,6 +14,7 @@ PROGRAM = "tandem-bench"
 app = typer.Typer(
     name=PROGRAM,
     help="Run scenarios on the real scheduler and on its model, and compare.",
+    epilog="To begin: `tandem-bench list`, then `tandem-bench run burst-short --quick --out runs/burst-short`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -37,9 +38,16 @@ class Worlds(StrEnum):
                 return ["real", "sim"]
 
 
+class Editions(StrEnum):
+    """As `reports.language.LANGUAGES`."""
+
+    EN = "en"
+    ZH = "zh"
+
+
 WorldOption = Annotated[Worlds, typer.Option("--world", help="The real system, the model, or one after the other.")]
 QuickOption = Annotated[bool, typer.Option("--quick", help="Apply the scenario's \\[quick] table: fewer tasks.")]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="Replaces the scenario's seed.")]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="Seed of the load, instead of the scenario's.")]
 EndpointsOption = Annotated[
     str | None,
     typer.Option(
@@ -59,6 +67,10 @@ DeployedOption = Annotated[
 ]
 NamespaceOption = Annotated[
     str, typer.Option(envvar="TANDEM_NAMESPACE", help="With --deployed: the prefix of their keys in etcd.")
+]
+LanguagesOption = Annotated[
+    list[Editions] | None,
+    typer.Option("--lang", help="Edition of the report: English or Chinese. Default: both.", show_default=False),
 ]
 ProfileOption = Annotated[
     Path | None,
@@ -99,7 +111,7 @@ def list_scenarios() -> None:
 )
 def run(
     scenario_file: Annotated[
-        str | None, typer.Argument(metavar="FILE-OR-NAME", help="A scenario file, or a name of `list`.")
+        str | None, typer.Argument(metavar="FILE-OR-NAME", help="A scenario file, or a name from `list`.")
     ] = None,
     *,
     out: Annotated[

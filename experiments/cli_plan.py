@@ -81,12 +81,12 @@ def plan(
             show_default=False,
         ),
     ] = None,
-    workers: Annotated[str, typer.Option(metavar="N", help="Numbers to choose from: 4, 1..20 or 1,2,5.")] = (
+    workers: Annotated[str, typer.Option(metavar="N", help="Numbers of workers to choose from: 4, 1..20 or 1,2,5.")] = (
         DEFAULT_WORKERS
     ),
-    slots: Annotated[str, typer.Option(metavar="N", help="Likewise, of each worker.")] = DEFAULT_SLOTS,
-    schedulers: Annotated[str, typer.Option(metavar="N", help="Likewise.")] = DEFAULT_SCHEDULERS,
-    dispatch: Annotated[str, typer.Option(metavar="MODE", help="watch, poll, or any.")] = "any",
+    slots: Annotated[str, typer.Option(metavar="N", help="Slots of each worker, likewise.")] = DEFAULT_SLOTS,
+    schedulers: Annotated[str, typer.Option(metavar="N", help="Numbers of schedulers, likewise.")] = DEFAULT_SCHEDULERS,
+    dispatch: Annotated[str, typer.Option(metavar="MODE", help="watch, poll, or any: whichever is cheaper.")] = "any",
     scheduler_interval: Annotated[
         str, typer.Option(metavar="TIMES", help="Poll intervals of schedulers to choose from.")
     ] = "50ms,100ms",
@@ -96,21 +96,21 @@ def plan(
     lease_ttl: Annotated[
         str, typer.Option(metavar="TIMES", help="Times to live to choose from; with --survive only.")
     ] = "2s,5s,10s",
-    etcd_members: Annotated[int, typer.Option(help="1, 3 or 5.")] = 1,
+    etcd_members: Annotated[int, typer.Option(help="Members of the etcd cluster: 1, 3 or 5.")] = 1,
     handler: Annotated[
         Handler, typer.Option(help="What tasks do: wait for others, or compute (one core at most in each worker).")
     ] = Handler.SLEEP,
     cost: Annotated[
         str,
         typer.Option(
-            metavar="PRICES", help="Of a worker, slot, scheduler, busy core: worker=1,slot=0.1,scheduler=1,core=0."
+            metavar="PRICES", help="Prices in any unit. Default: worker=1,slot=0.1,scheduler=1,core=0 (a busy core)."
         ),
     ] = "",
     cores: CoresOption = None,
     tasks: Annotated[
-        int | None, typer.Option(min=100, help="In each simulation. Default: 3,000, more for long latencies.")
+        int | None, typer.Option(min=100, help="Tasks in each simulation. Default: 3,000, more for long latencies.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of tasks and model.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of load and model.")] = 1,
     budget: Annotated[int, typer.Option(min=20, help="Simulations that the search may take.")] = 400,
     jobs: JobsOption = None,
     profile: ProfileOption = None,
@@ -121,7 +121,7 @@ def plan(
             "--check", help="Then run it on the real system. Without any question: check the answer that is in --out."
         ),
     ] = False,
-    repetitions: Annotated[int, typer.Option(min=1, help="Of --check.")] = 5,
+    repetitions: Annotated[int, typer.Option(min=1, help="Real runs for --check.")] = 5,
     endpoints: EndpointsOption = None,
 ) -> None:
     """Find the cheapest configuration that meets a target: workers, slots, schedulers, dispatch, intervals, lease TTL.
@@ -194,12 +194,12 @@ def whatif(
     *,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="As in a scenario file; may be given again."),
+        typer.Option("--set", metavar="KEY=VALUE", help="A key of the scenario and its new value; may be given again."),
     ] = None,
     load: Annotated[
         float, typer.Option(min=0.01, max=100.0, help="The recorded tasks arrive so many times as fast.")
     ] = 1.0,
-    simulations: Annotated[int, typer.Option(min=2, help="Of each configuration, at least.")] = 10,
+    simulations: Annotated[int, typer.Option(min=2, help="Simulations of each configuration, at least.")] = 10,
     cores: CoresOption = None,
     jobs: JobsOption = None,
     profile: ProfileOption = None,

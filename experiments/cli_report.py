@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.cli import PROGRAM, app
+from experiments.cli import PROGRAM, LanguagesOption, app
 
 if TYPE_CHECKING:
     from experiments.suite import Plan
@@ -44,11 +44,15 @@ def run_all(plan: "Plan") -> None:
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog="Example: `tandem-bench report --runs runs --out report`")
+@app.command(
+    epilog="Examples: `tandem-bench report --runs runs --out report`, "
+    "`tandem-bench report --runs runs --out report --lang zh`"
+)
 def report(
     *,
     runs: Annotated[Path, typer.Option(help="A folder of runs: from `run --all`, `make report` or several `run`.")],
     out: Annotated[Path, typer.Option(help="Where report.md, report.html, report.pdf and figures/ go.")],
+    lang: LanguagesOption = None,
 ) -> None:
     """Judge the claims by saved runs and build the report of them. Nothing is measured."""
     from experiments.console import clear_errors  # noqa: PLC0415
@@ -61,7 +65,7 @@ def report(
         from experiments.report import build  # noqa: PLC0415
 
         claims.write(runs)
-        build(runs, out)
+        build(runs, out, lang or ())
 
 
 @app.command(

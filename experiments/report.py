@@ -7,6 +7,7 @@ again what is finished and has not changed (see `experiments.suite`); `--fresh` 
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from rich.console import Console
 
 from experiments import benchmarks, suite, suite_console
 from experiments.claims import deployment
-from experiments.cli import EndpointsOption, ProfileOption, SeedOption, WorldOption, Worlds
+from experiments.cli import EndpointsOption, LanguagesOption, ProfileOption, SeedOption, WorldOption, Worlds
 from experiments.console import FAILED, INTERRUPTED, clear_errors, fail
 from experiments.run import clear
 from experiments.sources import digest
@@ -55,6 +56,7 @@ def main(
     seed: SeedOption = None,
     endpoints: EndpointsOption = None,
     profile: ProfileOption = None,
+    lang: LanguagesOption = None,
 ) -> None:
     """Run the experiments, judge the claims and write the report. Ctrl-C keeps what is finished."""
     out = out or (FULL_OUT if full else QUICK_OUT)
@@ -75,7 +77,7 @@ def main(
         except KeyboardInterrupt:
             again = "make report-full" if full else "make report"
             fail(again, f"interrupted; what is finished is kept in {runs}: the same command goes on", INTERRUPTED)
-        build(runs, out)
+        build(runs, out, lang or ())
         (runs / COMPLETE).touch()
         Console().print(suite_console.verdicts(runs))
         if outcome.failed:
@@ -128,12 +130,13 @@ def remove_strangers(runs: Path, names: list[str]) -> None:
             shutil.rmtree(path.parent)
 
 
-def build(runs: Path, out: Path) -> None:
+def build(runs: Path, out: Path, languages: Sequence[str] = ()) -> None:
     """The report from the runs, in a process of its own: it reads files only. It prints the paths.
 
-    Raises ExperimentError where it fails.
+    Without `languages` in all of them. Raises ExperimentError where it fails.
     """
     command = [sys.executable, "-m", "reports.build", "--runs", str(runs), "--out", str(out)]
+    command += [f"--lang={one}" for one in languages]
     if subprocess.run(command, check=False, timeout=BUILD_TIMEOUT_S).returncode != 0:
         raise ExperimentError(f"the report could not be built; the runs are in {runs}")
 

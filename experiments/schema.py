@@ -30,15 +30,23 @@ class Topology(_Table, frozen=True):
     """What runs. The defaults are the source's set-up: one scheduler, three workers of ten slots."""
 
     schedulers: Count = 1
+    """Named scheduler-1, scheduler-2, ..."""
     workers: Count = 3
+    """Named worker-1, worker-2, ..."""
     slots: Count = 10
     """Tasks a worker runs at once."""
     dispatch: Dispatch = "watch"
+    """`"watch"`: told by etcd as it happens. `"poll"`: schedulers and workers look in intervals."""
     scheduler_poll_interval_s: Positive = 0.1
+    """Poll mode only: how often a scheduler looks for ready tasks."""
     worker_poll_interval_s: Positive = 0.5
+    """Poll mode only: how often a worker fetches what it was assigned."""
     ticker: Ticker = "rate"
+    """Poll mode only. `"rate"`: ticks on a fixed grid, like Go's Ticker. `"delay"`: from the end of the last poll."""
     lease_ttl_s: Ttl = 5.0
+    """Of workers and schedulers: how long a silent one counts as alive. etcd allows no less than 2 s."""
     etcd_members: Literal[1, 3, 5] = 1
+    """Members of the etcd cluster, all on this machine."""
 
 
 # --- arrivals ----------------------------------------------------------------------------------------------------
@@ -86,10 +94,14 @@ class _Service(_Table, frozen=True, tag_field=SERVICE_TAG):
 
 
 class Constant(_Service, frozen=True, tag="constant"):
+    """Always the same."""
+
     value_s: NotNegative
 
 
 class Uniform(_Service, frozen=True, tag="uniform"):
+    """Any time between two as likely as any other."""
+
     low_s: NotNegative
     high_s: NotNegative
 
@@ -98,6 +110,8 @@ class Uniform(_Service, frozen=True, tag="uniform"):
 
 
 class Exponential(_Service, frozen=True, tag="exponential"):
+    """Coefficient of variation 1."""
+
     mean_s: Positive
 
 
@@ -121,11 +135,15 @@ class Workload(_Table, frozen=True):
     """The load. With both `count` and `duration_s`, whichever ends first ends the arrivals."""
 
     arrivals: Arrivals
+    """When tasks are due; the kinds are below."""
     count: Count | None = None
+    """Number of tasks. Burst and closed arrivals need it."""
     duration_s: Positive | None = None
     """Arrivals stop after this; what was submitted is waited for."""
     handler: Literal["echo", "sleep", "cpu", "fail"] = "echo"
+    """What tasks do: return the payload after the service time, sleep it, burn it as CPU time, or fail."""
     service: Service = Constant(value_s=1.0)
+    """How long each task takes; the kinds are below."""
     payload_bytes: Annotated[int, Meta(ge=0, le=MAX_PAYLOAD_BYTES)] = 0
     """Size of the payload; 0: no padding."""
     priorities: dict[int, Positive] = msgspec.field(default_factory=lambda: {DEFAULT_PRIORITY: 1.0})
@@ -192,9 +210,13 @@ class Fault(_Table, frozen=True):
     """
 
     kind: FaultKind
+    """What breaks; the kinds are below."""
     at_s: NotNegative
+    """After the first task is due."""
     target: str
+    """The component: worker-1, scheduler-1, etcd-1, ..."""
     duration_s: Positive | None = None
+    """After which it is mended; without it, never."""
 
     def __post_init__(self) -> None:
         kind = FAULT_TARGETS[self.kind]
@@ -210,16 +232,21 @@ class Fault(_Table, frozen=True):
 
 
 class Measure(_Table, frozen=True):
+    """How it is measured."""
+
     warmup_s: NotNegative = 0.0
     """Tasks due before this are run but left out of the latencies."""
     repetitions: Count = 1
+    """Each with other draws; where both worlds run, they take turns."""
     seed: Annotated[int, Meta(ge=0)] = 1
+    """Of arrivals, service times and priorities: the same (seed, repetition) draws the same in both worlds."""
 
 
 class Scenario(_Table, frozen=True):
     """A whole scenario. Files it names are absolute paths once it is loaded."""
 
     name: Name
+    """Letters, digits, dots, underscores, hyphens; the folder of its runs is named so, too."""
     workload: Workload
     claims: tuple[str, ...] = ()
     """Ids of the claims (experiments/claims/claims.toml) that this scenario bears on."""

@@ -10,8 +10,9 @@ T_OF_TWO = 12.706204736432095
 class Estimate(msgspec.Struct, frozen=True):
     """A mean over `n` repetitions. The bounds: 95 % interval where n >= 3, the two values where n = 2, else none.
 
-    `metrics.json` has an interval for two repetitions too. It is 13 times as wide as the two values are apart, which
-    says nothing about the system: `shown` puts the values in its place.
+    Value and bounds are `Known` numbers where they were read from a run. `metrics.json` has an interval for two
+    repetitions too. It is 13 times as wide as the two values are apart, which says nothing about the system: `shown`
+    puts the values in its place.
     """
 
     value: float | None = None

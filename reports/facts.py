@@ -4,7 +4,9 @@ import os
 from datetime import UTC, datetime
 from typing import Any
 
-from reports.numbers import number
+from reports.language import gettext, ngettext
+from reports.numbers import digits
+from reports.provenance import Source, sourced, strip
 from reports.runs import ReportError, Runs
 
 DATE_KEYS = ("date", "when", "started_at", "finished_at", "measured_at", "time", "timestamp")
@@ -78,7 +80,9 @@ def _reason(facts: dict[str, Any]) -> str | None:
         return "; ".join(str(item) for item in value)
     if isinstance(value, str):
         return value
-    return str(facts.get("disturbance") or facts.get("disturbed_rule") or "other work was running on the machine")
+    return str(
+        facts.get("disturbance") or facts.get("disturbed_rule") or gettext("other work was running on the machine")
+    )
 
 
 MAX_NAMED = 3
@@ -88,10 +92,23 @@ MAX_NAMED = 3
 def _where(hit: list[str], clean: list[str]) -> str:
     """Which scenarios, where that can be said in a few words."""
     if clean and len(hit) <= MAX_NAMED:
-        return f" ({', '.join(hit)})"
+        return gettext(" ({names})", names=gettext(", ").join(hit))
     if clean and len(clean) <= MAX_NAMED:
-        return f" (all but those of {', '.join(clean)})"
+        return gettext(" (all but those of {names})", names=gettext(", ").join(clean))
     return ""
+
+
+def _load(hit: list[tuple[str, dict[str, Any], str]]) -> str:
+    """What disturbed the runs: the cores in foreign use where all of them tell, or else the reasons they give."""
+    cores = sorted(each["foreign_cores"] for _, each, _ in hit if isinstance(each.get("foreign_cores"), int | float))
+    if len(cores) != len(hit):
+        return "; ".join(dict.fromkeys(reason for _, _, reason in hit))
+    total = next((each["cores"] for _, each, _ in hit if each.get("cores")), None)
+    least, most = digits(cores[0], 2), digits(cores[-1], 2)
+    span = least if least == most else gettext("{least} to {most}", least=least, most=most)
+    if total:
+        span = gettext("{span} of {total}", span=span, total=total)
+    return gettext("other processes used {span} cores meanwhile", span=span)
 
 
 def disturbance(runs: Runs) -> str | None:
@@ -100,20 +117,27 @@ def disturbance(runs: Runs) -> str | None:
     hit = [(name, each, reason) for name, each in facts if (reason := _reason(each))]
     if not hit:
         whole = _reason(runs.environment)
-        return f"The machine was disturbed: {whole}" if whole else None
+        if not whole:
+            return None
+        return sourced(gettext("The machine was disturbed: {reason}", reason=whole), Source("environment.json", "load"))
     names = list(dict.fromkeys(name for name, _, _ in hit))
     clean = [name for name in dict.fromkeys(name for name, _ in facts) if name not in names]
-    cores = sorted(each["foreign_cores"] for _, each, _ in hit if isinstance(each.get("foreign_cores"), int | float))
-    if len(cores) == len(hit):
-        span = number(cores[0], 2) if cores[0] == cores[-1] else f"{number(cores[0], 2)} to {number(cores[-1], 2)}"
-        total = next((each["cores"] for _, each, _ in hit if each.get("cores")), None)
-        reason = f"other processes used {span}{f' of {total}' if total else ''} cores meanwhile"
+    where, why = _where(names, clean), _load(hit)
+    if len(hit) == len(facts) > 1:
+        text = gettext("All {count} real runs were disturbed{where}: {why}", count=len(hit), where=where, why=why)
+    elif len(hit) == 1:
+        total = len(facts)
+        text = ngettext(
+            "1 of {total} real run was disturbed{where}: {why}",
+            "1 of {total} real runs was disturbed{where}: {why}",
+            total, total=total, where=where, why=why,
+        )  # fmt: skip
     else:
-        reason = "; ".join(dict.fromkeys(reason for _, _, reason in hit))
-    who = f"All {len(hit)}" if len(hit) == len(facts) > 1 else f"{len(hit)} of {len(facts)}"
-    verb = "was" if len(hit) == 1 else "were"
-    runs_word = "run" if len(facts) == 1 else "runs"
-    return f"{who} real {runs_word} {verb} disturbed{_where(names, clean)}: {reason}"
+        text = gettext(
+            "{count} of {total} real runs were disturbed{where}: {why}",
+            count=len(hit), total=len(facts), where=where, why=why,
+        )  # fmt: skip
+    return sourced(text, Source("*/real/*/environment.json", "disturbed"))
 
 
 UNCALIBRATED = "not calibrated"
@@ -130,13 +154,33 @@ def warnings(runs: Runs) -> list[str]:
     lines = []
     etcd = etcd_of(runs)
     if etcd.get("durable") is False:
-        reason = etcd.get("warning") or "it acknowledges writes before they are on disk"
-        lines.append(f"The etcd server ({etcd.get('version', 'unknown version')}) is not durable: {reason}")
+        reason = etcd.get("warning") or gettext("it acknowledges writes before they are on disk")
+        version = etcd.get("version") or gettext("unknown version")
+        lines.append(
+            _etcd(gettext("The etcd server ({version}) is not durable: {reason}", version=version, reason=reason))
+        )
     elif etcd.get("warning"):
-        lines.append(str(etcd["warning"]))
+        lines.append(_etcd(str(etcd["warning"])))
     elif "durable" not in etcd:
-        lines.append("The runs do not say whether their etcd server was durable.")
+        lines.append(gettext("The runs do not say whether their etcd server was durable."))
     found = disturbance(runs)
     if found:
         lines.append(found)
-    return [line if line.endswith((".", "!")) else f"{line}." for line in lines]
+    return [line if strip(line).endswith((".", "!", "。")) else f"{line}." for line in lines]
+
+
+def _etcd(text: str) -> str:
+    return sourced(text, Source("environment.json", "etcd"))
+
+
+def cores_of(runs: Runs) -> int | None:
+    """How many cores the machine has."""
+    found = runs.environment.get("cores") or runs.environment.get("cpu_count")
+    return int(found) if found else None
+
+
+def commit_of_file(runs: Runs, file: str) -> str | None:
+    """The commit that the runs in a file were made from: as their own environment says, or else that beside them."""
+    scenario = runs.scenarios.get(file.split("/", maxsplit=1)[0])
+    own = (first_of(each, COMMIT_KEYS) for each in scenario.environments) if scenario else ()
+    return next((str(value) for value in own if value), None) or first_of(runs.environment, COMMIT_KEYS)

@@ -1,9 +1,14 @@
-"""Numbers as a reader wants them: three significant digits, the interval beside the value, a unit."""
+"""Numbers as a reader wants them: three significant digits, the interval beside the value, a unit.
+
+What is printed of a known number carries its sources (`reports.provenance`); `digits` alone gives the bare text.
+"""
 
 import math
 from typing import Any
 
 from reports.estimate import MIN_FOR_INTERVAL, Estimate
+from reports.language import gettext
+from reports.provenance import sourced
 
 MISSING = "—"
 MINUS = "\N{MINUS SIGN}"
@@ -32,23 +37,37 @@ def fixed(value: float, places: int) -> str:
     return f"{MINUS}{text}" if rounded < 0 else text
 
 
-def number(value: float | None, digits: int = DIGITS) -> str:
+def number(value: float | None, places: int = DIGITS) -> str:
     """Three significant digits: 0.0123, 29.7, 8,430. A dash for nothing, ∞ for infinity."""
+    return _with_source(digits(value, places), value)
+
+
+def _with_source(text: str, *values: float | None) -> str:
+    return text if text == MISSING else sourced(text, *values)
+
+
+def digits(value: float | None, places: int = DIGITS) -> str:
+    """As `number`, but bare: for figures, and for parts of a longer text."""
     if value is None or math.isnan(value):
         return MISSING
     if math.isinf(value):
         return "∞" if value > 0 else f"{MINUS}∞"
     if 0 < abs(value) < SMALLEST_PLAIN:
-        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        mantissa, _, exponent = f"{value:.{places - 1}e}".partition("e")
         return f"{mantissa.replace('-', MINUS)} · 10{str(int(exponent)).translate(SUPERSCRIPT)}"
     # Rounding can carry (0.9996 -> 1.00), so the places are counted on the rounded value.
-    rounded = float(f"{value:.{digits - 1}e}")
-    return fixed(rounded, decimals(rounded, digits))
+    rounded = float(f"{value:.{places - 1}e}")
+    return fixed(rounded, decimals(rounded, places))
 
 
 def integer(value: Any) -> str:
     """A count, in full: 10,000."""
-    return MISSING if value is None else f"{round(float(value)):,}"
+    return MISSING if value is None else _with_source(f"{round(float(value)):,}", value)
+
+
+def plain(value: float | None) -> str:
+    """A setting as it was written: 0.05, 3, 500."""
+    return MISSING if value is None else _with_source(f"{float(value):g}", value)
 
 
 def value_of(estimate: Estimate | None, scale: float = 1.0) -> str:
@@ -62,8 +81,13 @@ def interval(estimate: Estimate | None, scale: float = 1.0) -> str:
         return MISSING
     if estimate.low is None or estimate.high is None:
         return number(estimate.value * scale)
+    return _with_source(_bounded(estimate, estimate.low, estimate.high, scale), estimate.value)
+
+
+def _bounded(estimate: Estimate, lowest: float, highest: float, scale: float) -> str:
+    assert estimate.value is not None
     places = decimals(float(f"{estimate.value * scale:.{DIGITS - 1}e}"))
-    value, low, high = (fixed(part * scale, places) for part in (estimate.value, estimate.low, estimate.high))
+    value, low, high = (fixed(part * scale, places) for part in (estimate.value, lowest, highest))
     if estimate.n >= MIN_FOR_INTERVAL:
         return f"{value}{NBSP}[{low},{NBSP}{high}]"
     return value if low == high else f"{value}{NBSP}({low}{EN_DASH}{high})"
@@ -72,7 +96,7 @@ def interval(estimate: Estimate | None, scale: float = 1.0) -> str:
 def milliseconds(estimate: Estimate | None) -> str:
     """The value of a figure in seconds, as milliseconds without the unit; what is under 10 µs is only said to be."""
     if estimate is not None and estimate.value is not None and 0 < estimate.value < SMALLEST_TIME_S:
-        return f"<{NBSP}{number(SMALLEST_TIME_S * 1000)}"
+        return sourced(f"<{NBSP}{digits(SMALLEST_TIME_S * 1000)}", estimate.value)
     return value_of(estimate, 1000.0)
 
 
@@ -82,13 +106,19 @@ def duration(seconds: float | None) -> str:
         return MISSING
     for unit, scale in (("s", 1.0), ("ms", 1e3)):
         if abs(seconds) * scale >= 1 or seconds == 0:
-            return f"{number(seconds * scale)}{NBSP}{unit}"
-    return f"{number(seconds * 1e6)}{NBSP}µs"
+            return sourced(f"{digits(seconds * scale)}{NBSP}{unit}", seconds)
+    return sourced(f"{digits(seconds * 1e6)}{NBSP}µs", seconds)
 
 
 def percent(fraction: float | None) -> str:
     """A share: 98.7 %."""
-    return MISSING if fraction is None or math.isnan(fraction) else f"{fixed(fraction * 100, 1)}{NBSP}%"
+    if fraction is None or math.isnan(fraction):
+        return MISSING
+    return sourced(_per_cent(fixed(fraction * 100, 1)), fraction)
+
+
+def _per_cent(text: str) -> str:
+    return gettext("{value}\N{NO-BREAK SPACE}%", value=text)
 
 
 def signed_percent(fraction: float | None) -> str:
@@ -96,7 +126,7 @@ def signed_percent(fraction: float | None) -> str:
     if fraction is None or math.isnan(fraction):
         return MISSING
     text = fixed(fraction * 100, 1)
-    return f"{text}{NBSP}%" if fraction < 0 and text != "0.0" else f"+{text}{NBSP}%"
+    return sourced(_per_cent(text if fraction < 0 and text != "0.0" else f"+{text}"), fraction)
 
 
 def error_of(real: Estimate | None, sim: Estimate | None) -> float | None:
@@ -104,6 +134,11 @@ def error_of(real: Estimate | None, sim: Estimate | None) -> float | None:
     if real is None or sim is None or not real.value or sim.value is None:
         return None
     return sim.value / real.value - 1
+
+
+def count_of(estimate: Estimate | None) -> str:
+    """How many repetitions stand behind a figure."""
+    return MISSING if estimate is None else _with_source(str(estimate.n), estimate.value)
 
 
 def spread_of(estimate: Estimate | None) -> float | None:

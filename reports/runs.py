@@ -1,6 +1,6 @@
 """Saved runs, read back: one folder for each scenario, the real repetitions beside the simulated ones.
 
-    ROOT/environment.json  ROOT/claims.json  ROOT/calibration.json
+    ROOT/environment.json  ROOT/claims.json  ROOT/calibration.json  ROOT/benchmarks.json  ROOT/plan.json
     ROOT/<scenario>/scenario.toml, metrics.json, real/<repetition>/..., sim/<repetition>/...
 
 What is absent is reported as absent; what is present but broken raises `ReportError` naming the file.
@@ -8,7 +8,7 @@ What is absent is reported as absent; what is present but broken raises `ReportE
 
 import math
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,13 @@ import msgspec
 import pandas as pd
 
 from reports.estimate import Estimate
+from reports.language import gettext, mark
+from reports.provenance import Known, Source
+from reports.stated import Stated
 
 World = Literal["real", "sim"]
 WORLDS: tuple[World, ...] = ("real", "sim")
-WORLD_NAMES: dict[World, str] = {"real": "real", "sim": "model"}
+WORLD_NAMES: dict[World, str] = {"real": mark("real"), "sim": mark("model")}
 
 STAGES = ("submit_lag", "enqueue", "ready_wait", "assign", "pull", "slot_wait", "execution", "commit", "notify")
 """The nine stages of a task's life in order; they add up to `total`."""
@@ -29,7 +32,13 @@ MOMENTS = (
     "intended", "submitted", "enqueued", "assign_sent", "assigned", "received", "started", "finished", "committed",
     "observed",
 )  # fmt: skip
+SAMPLES = ("time_s", "component", "cpu_s", "rss_bytes")
 DERIVED = {"dispatch": ("submitted", "started"), "total": ("intended", "observed")}
+
+
+def in_world(what: str, world: World) -> str:
+    """`tasks/s, real`: a figure's name with that of the world."""
+    return gettext("{what}, {world}", what=what, world=gettext(WORLD_NAMES[world]))
 
 
 class ReportError(ValueError):
@@ -60,89 +69,40 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Scenario:
+class Scenario(Stated):
     """One scenario folder. Times in seconds, rates in tasks per second."""
 
-    path: Path
-    spec: dict[str, Any]
     metrics: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        return str(self.spec.get("name", self.path.name))
-
-    @property
-    def topology(self) -> dict[str, Any]:
-        return dict(self.spec.get("topology", {}))
-
-    @property
-    def workers(self) -> int:
-        return int(self.topology.get("workers", 3))
-
-    @property
-    def slots(self) -> int:
-        return int(self.topology.get("slots", 10))
-
-    @property
-    def schedulers(self) -> int:
-        return int(self.topology.get("schedulers", 1))
-
-    @property
-    def dispatch(self) -> str:
-        return str(self.topology.get("dispatch", "watch"))
-
-    @property
-    def ticker(self) -> str:
-        return str(self.topology.get("ticker", "rate"))
-
-    @property
-    def pull_interval_s(self) -> float:
-        return float(self.topology.get("worker_poll_interval_s", 0.5))
-
-    @property
-    def poll_interval_s(self) -> float:
-        return float(self.topology.get("scheduler_poll_interval_s", 0.1))
-
-    @property
-    def warmup_s(self) -> float:
-        return float(self.spec.get("measure", {}).get("warmup_s", 0.0))
-
-    @property
-    def service_s(self) -> float | None:
-        """Mean service time where the scenario states one; without any statement tasks take 1 s."""
-        service = self.spec.get("workload", {}).get("service", {"value_s": 1.0})
-        for key in ("value_s", "mean_s"):
-            if key in service:
-                return float(service[key])
-        if "low_s" in service and "high_s" in service:
-            return (float(service["low_s"]) + float(service["high_s"])) / 2
-        return None
-
-    @property
-    def slot_bound_per_s(self) -> float | None:
-        """Throughput when every slot is always busy: W C / s."""
-        return self.workers * self.slots / self.service_s if self.service_s else None
-
-    @property
-    def tick_bound_per_s(self) -> float | None:
-        """Throughput when a slot is refilled only at a tick of a fixed-rate pull: W C / (ceil((s + o) / d) d).
-
-        The overhead o is taken as just above zero, so a service time that is a multiple of d misses its tick.
-        """
-        if self.dispatch != "poll" or self.service_s is None:
-            return None
-        return self.workers * self.slots / self.cycle_s if self.cycle_s else None
-
-    @property
-    def cycle_s(self) -> float | None:
-        """From one start in a slot to the next with fixed-rate pulls: whole ticks, ceil((s + o) / d) d."""
-        if self.dispatch != "poll" or self.service_s is None:
-            return None
-        return (math.floor(self.service_s / self.pull_interval_s + 1e-9) + 1) * self.pull_interval_s
+    file: str = ""
+    """Where the figures are, relative to the folder of runs."""
 
     def has(self, world: World) -> bool:
         """Whether this world has figures."""
         return bool(self.metrics.get(world))
+
+    def count(self, world: World, key: str) -> Known | None:
+        """A plain count, such as `lost`; None where it was not counted."""
+        found = self.get(world, key)
+        return found.value if found and isinstance(found.value, Known) else None
+
+    def get(self, world: World, key: str) -> Estimate | None:
+        """The figure at a dotted key such as `latency_s.dispatch.p50`; None when it is absent or null."""
+        node: Any = self.metrics.get(world)
+        for part in key.split("."):
+            node = node.get(part) if isinstance(node, dict) else None
+        source = Source(self.file, f"{world}.{key}")
+        if isinstance(node, int | float):
+            return Estimate(Known(node, source), n=1)
+        if node is None:
+            return None
+        try:
+            estimate = msgspec.convert(node, Estimate)
+        except msgspec.ValidationError as error:
+            raise ReportError(f"{self.path / 'metrics.json'}: {world}.{key}: {error}.") from error
+        if estimate.value is None or not math.isfinite(estimate.value):
+            return None
+        low, high = (None if bound is None else Known(bound, source) for bound in (estimate.low, estimate.high))
+        return Estimate(Known(estimate.value, source), low, high, estimate.n).shown()
 
     @property
     def has_real(self) -> bool:
@@ -152,29 +112,16 @@ class Scenario:
     def has_sim(self) -> bool:
         return self.has("sim")
 
-    @property
-    def real_counts(self) -> dict[str, int]:
-        """What became of the tasks of the real system; empty where they were not counted."""
-        names = ("submitted", "completed", "lost", "committed_twice")
-        found = {name: (self.metrics.get("real") or {}).get(name) for name in names}
-        return (
-            {} if None in found.values() else {name: int(value) for name, value in found.items() if value is not None}
-        )
-
-    def get(self, world: World, key: str) -> Estimate | None:
-        """The figure at a dotted key such as `latency_s.dispatch.p50`; None when it is absent or null."""
-        node: Any = self.metrics.get(world)
-        for part in key.split("."):
-            node = node.get(part) if isinstance(node, dict) else None
-        if isinstance(node, int | float):
-            return Estimate(float(node), n=1)
-        if node is None:
-            return None
-        try:
-            estimate = msgspec.convert(node, Estimate)
-        except msgspec.ValidationError as error:
-            raise ReportError(f"{self.path / 'metrics.json'}: {world}.{key}: {error}.") from error
-        return estimate.shown() if estimate.value is not None and math.isfinite(estimate.value) else None
+    def each(self, world: World, key: str) -> list[Known]:
+        """The figure in each repetition that has it."""
+        found = []
+        for folder in self.repetitions(world):
+            file = folder / "metrics.json"
+            if file.is_file():
+                one = Scenario(self.path, self.spec, read_json(file), str(file.relative_to(self.path.parent)))
+                estimate = one.get(world, key)
+                found += [estimate.value] if estimate and isinstance(estimate.value, Known) else []
+        return found
 
     def parts(self, world: World, key: str) -> list[str]:
         """The names below a key that holds figures by name, such as the components of `cpu_s_per_1000_of`."""
@@ -192,6 +139,12 @@ class Scenario:
         for folder in self.repetitions(world):
             if (folder / "trace.parquet").is_file():
                 yield read_table(folder / "trace.parquet", MOMENTS)
+
+    def samples(self, world: World) -> Iterator[pd.DataFrame]:
+        """What the processes used in each repetition that was sampled."""
+        for folder in self.repetitions(world):
+            if (folder / "resources.parquet").is_file():
+                yield read_table(folder / "resources.parquet", SAMPLES)
 
     def latencies(self, world: World, name: str) -> pd.Series:
         """A derived latency (`dispatch` or `total`) in seconds, all repetitions, tasks intended after the warm-up."""
@@ -228,30 +181,21 @@ class Runs:
     claims: list[dict[str, Any]] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
+    benchmarks: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """`extra_info` of each benchmark by its name."""
+    plan: dict[str, Any] = field(default_factory=dict)
 
-    def select(self, prefix: str) -> list[Scenario]:
-        """The scenarios whose name starts with `prefix`, in natural order."""
-        return [scenario for name, scenario in self.scenarios.items() if name.startswith(prefix)]
+    def everything(self) -> list[Scenario]:
+        """All scenarios, in natural order of their names."""
+        return [*self.scenarios.values()]
 
-    def latency(self) -> list[Scenario]:
-        """The latency scenarios, watch dispatch first."""
-        return sorted(self.select("latency"), key=lambda one: one.dispatch != "watch")
+    def known(self, value: float, file: str, key: str) -> Known:
+        """A number read from a file beside the scenarios."""
+        return Known(value, Source(file, key))
 
-    def scaling(self) -> list[Scenario]:
-        """The scaling scenarios that differ in workers and dispatch only: the commonest service time, no odd ticker."""
-        found = [one for one in self.select("scaling") if one.service_s]
-        service = _commonest([one.service_s for one in found if one.dispatch == "watch"] or [1.0])
-        return [one for one in found if one.service_s == service and (one.dispatch == "watch" or one.ticker == "rate")]
-
-    def polling(self) -> list[Scenario]:
-        """The polling scenarios that differ in service time and ticker: the commonest number of workers."""
-        found = [one for one in self.select("scaling") if one.dispatch == "poll" and one.service_s]
-        workers = _commonest([one.workers for one in found])
-        return [one for one in found if one.workers == workers]
-
-
-def _commonest(values: list[Any]) -> Any:
-    return max(values, key=lambda value: (values.count(value), -value), default=None)
+    def counted(self, scenarios: Sequence[Scenario]) -> Known:
+        """How many scenarios these are."""
+        return Known(len(scenarios), *(Source(one.file, "present") for one in scenarios))
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
@@ -269,11 +213,11 @@ def load_scenario(path: Path) -> Scenario:
     metrics = read_json(path / "metrics.json")
     if not isinstance(metrics, dict):
         raise ReportError(f"{path / 'metrics.json'} must hold an object, not a {type(metrics).__name__}.")
-    return Scenario(path, spec, metrics)
+    return Scenario(path, spec, metrics, f"{path.name}/metrics.json")
 
 
 def load_runs(root: Path) -> Runs:
-    """Read every scenario below `root`; folders without a metrics.json are unfinished and left out.
+    """Read every scenario below `root`; folders without a metrics.json, or with an empty one, are left out.
 
     Raises ReportError if there is no such folder, nothing in it, or a broken file.
     """
@@ -282,10 +226,13 @@ def load_runs(root: Path) -> Runs:
     folders = [path for path in root.iterdir() if (path / "metrics.json").is_file()]
     if not folders:
         raise ReportError(f"{root} holds no finished runs (no <scenario>/metrics.json).")
-    found = [load_scenario(path) for path in sorted(folders, key=lambda path: _natural(path.name))]
-    files = {name: root / f"{name}.json" for name in ("claims", "environment", "calibration")}
+    loaded = [load_scenario(path) for path in sorted(folders, key=lambda path: _natural(path.name))]
+    found = [one for one in loaded if any(one.has(world) for world in WORLDS)]
+    if not found:
+        raise ReportError(f"{root} holds no finished runs (no figures in any <scenario>/metrics.json).")
+    expected = {"claims": list, "environment": dict, "calibration": dict, "benchmarks": dict, "plan": dict}
+    files = {name: root / f"{name}.json" for name in expected}
     data = {name: read_json(file) if file.is_file() else None for name, file in files.items()}
-    expected = {"claims": list, "environment": dict, "calibration": dict}
     for name, value in data.items():
         if value is not None and not isinstance(value, expected[name]):
             raise ReportError(f"{files[name]} must hold a JSON {'array' if name == 'claims' else 'object'}.")
@@ -295,4 +242,6 @@ def load_runs(root: Path) -> Runs:
         data["claims"] or [],
         data["environment"] or {},
         data["calibration"] or {},
+        {one["name"]: one.get("extra_info", {}) for one in (data["benchmarks"] or {}).get("benchmarks", ())},
+        data["plan"] or {},
     )

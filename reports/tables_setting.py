@@ -4,9 +4,12 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from reports import phrases
 from reports.facts import etcd_of, parse_date
+from reports.language import gettext, mark, ngettext
 from reports.markdown import Md, code, escape, table
-from reports.numbers import MISSING, NBSP, integer, number, percent
+from reports.numbers import MISSING, NBSP, digits, integer
+from reports.provenance import Known, Source, sourced
 from reports.runs import Runs, Scenario
 
 MAX_CHARS = 240
@@ -22,8 +25,8 @@ def _line(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_line(item) for item in value)
     if isinstance(value, bool):
-        return "yes" if value else "no"
-    return number(value) if isinstance(value, float) else str(value)
+        return gettext("yes") if value else gettext("no")
+    return digits(value) if isinstance(value, float) else str(value)
 
 
 def _machine(facts: dict[str, Any]) -> str:
@@ -31,8 +34,8 @@ def _machine(facts: dict[str, Any]) -> str:
     cores = facts.get("cores") or facts.get("cpu_count")
     parts = [
         facts.get("cpu_model"),
-        f"{cores} cores" if cores else None,
-        f"{number(memory / 2**30)} GiB of memory" if memory else None,
+        gettext("{cores} cores", cores=cores) if cores else None,
+        gettext("{size} GiB of memory", size=digits(memory / 2**30)) if memory else None,
         facts.get("machine"),
         facts.get("kernel"),
     ]
@@ -45,13 +48,19 @@ def _etcd(runs: Runs) -> str:
     members = facts.get("members")
     parts = [
         facts.get("version"),
-        f"from {facts['origin']}" if facts.get("origin") else None,
-        f"{members} member{'s' if members != 1 else ''}" if members else None,
-        None if durable is None else "acknowledged writes survive a crash" if durable else "NOT DURABLE",
-        f"up to {integer(facts['max_txn_ops'])} operations a transaction" if facts.get("max_txn_ops") else None,
-        f"data on {facts['filesystem']}" if facts.get("filesystem") else None,
+        gettext("from {origin}", origin=facts["origin"]) if facts.get("origin") else None,
+        ngettext("{members} member", "{members} members", members, members=members) if members else None,
+        None if durable is None else _durability(durable=durable),
+        gettext("up to {count} operations a transaction", count=integer(facts["max_txn_ops"]))
+        if facts.get("max_txn_ops")
+        else None,
+        gettext("data on {filesystem}", filesystem=facts["filesystem"]) if facts.get("filesystem") else None,
     ]
-    return ", ".join(str(part) for part in parts if part)
+    return ", ".join(str(part) for part in parts if part)  # fmt: skip
+
+
+def _durability(*, durable: bool) -> str:
+    return gettext("acknowledged writes survive a crash") if durable else gettext("NOT DURABLE")
 
 
 def put_p50_ms(scenarios: Iterable[Scenario]) -> list[float]:
@@ -65,7 +74,8 @@ def puts_in_dispatch(one: Scenario) -> tuple[float, float] | None:
     puts, wait = put_p50_ms([one]), one.get("real", "latency_s.dispatch.p50")
     if not puts or wait is None or wait.value is None:
         return None
-    put = statistics.fmean(puts)
+    files = Source(f"{one.path.name}/real/*/environment.json", "etcd.put_p50_ms")
+    put = Known(statistics.fmean(puts), files)
     return put, wait.value * 1000 / put
 
 
@@ -73,46 +83,60 @@ def _puts(runs: Runs) -> str:
     found = put_p50_ms(runs.scenarios.values())
     if not found:
         return ""
-    return (
-        f"p50 {number(statistics.median(found))} ms, {number(found[0])} to {number(found[-1])} ms over {len(found)} "
-        "repetitions, each just before its run"
-    )
+    return gettext(
+        "p50 {median} ms, {least} to {most} ms over {count} repetitions, each just before its run",
+        median=digits(statistics.median(found)), least=digits(found[0]), most=digits(found[-1]), count=len(found),
+    )  # fmt: skip
 
 
+NAMES = (mark("python"), mark("packages"), mark("load average"))
+"""Facts that have no row of their own by name."""
 KNOWN = {"cpu_model", "cores", "cores_physical", "cpu_count", "memory_bytes", "machine", "kernel", "etcd"}
 
 
 def environment(runs: Runs, caption: str, date: str, commit: str | None) -> Md:
     """Every fact of environment.json that is known, those that belong together on one line."""
     facts = runs.environment
-    rows: list[list[Any]] = [
-        ["machine", _machine(facts)],
-        ["etcd server", _etcd(runs)],
-        ["a single etcd put", _puts(runs)],
-        ["date of the runs", date],
-        ["code", Md(f"commit {code(commit)}{', with files that differed from it' if commit.endswith('*') else ''}")
-         if commit else ""],
-    ]  # fmt: skip
+    dirty = bool(commit and commit.endswith("*"))
+    rows: list[tuple[str, str, str]] = [
+        (gettext("machine"), _machine(facts), "cpu_model"),
+        (gettext("etcd server"), _etcd(runs), "etcd"),
+        (gettext("a single etcd put"), _puts(runs), "etcd.put_p50_ms"),
+        (gettext("date of the runs"), date, "date"),
+        (gettext("code"), _commit(commit, dirty=dirty) if commit else "", "commit"),
+    ]
     for key, value in facts.items():
         if key not in KNOWN and key not in TOLD_ELSEWHERE and not key.endswith("commit"):
             text = _line(value)
-            rows.append([key.replace("_", " "), f"{text[:MAX_CHARS]}…" if len(text) > MAX_CHARS else text])
-    kept = [row for row in rows if row[1]]
-    return table("environment", caption, ["fact", "value"], kept, "ll", widths=(18, 82), small=True)
+            name = key.replace("_", " ")
+            rows.append((gettext(name), f"{text[:MAX_CHARS]}…" if len(text) > MAX_CHARS else text, key))
+    kept = [[label, _sourced(text, key)] for label, text, key in rows if text]
+    return table("environment", caption, [gettext("fact"), gettext("value")], kept, "ll", widths=(18, 82), small=True)
+
+
+def _commit(commit: str, *, dirty: bool) -> str:
+    text = gettext("commit {commit}, with files that differed from it") if dirty else gettext("commit {commit}")
+    return text.format(commit=commit)
+
+
+def _sourced(text: str, key: str) -> Md:
+    file = "*/real/*/environment.json" if key == "etcd.put_p50_ms" else "environment.json"
+    return Md(sourced(escape(text), Source(file, key)))
 
 
 def scaled(value: float, unit: str) -> tuple[str, str]:
     """A number of seconds (or seconds an item) with the prefix that leaves no zeros in front."""
     if not unit.startswith("s") or value == 0:
-        return (integer(value) if value == round(value) else number(value)), unit
+        return (integer(value) if value == round(value) else digits(value)), unit
     scale, prefix = next(((scale, prefix) for scale, prefix in PREFIXES if abs(value) >= scale), PREFIXES[-1])
-    return number(value / scale), f"{prefix}{unit}"
+    return digits(value / scale), f"{prefix}{unit}"
 
 
 def _value(known: dict[str, Any]) -> tuple[str, str]:
     value, unit = known.get("value"), str(known.get("unit") or "")
     if isinstance(value, list) and value and all(isinstance(item, int | float) for item in value):
-        return f"{number(min(value))} to {number(max(value))}, {len(value)} quantiles", unit
+        least, most, count = digits(min(value)), digits(max(value)), len(value)
+        return gettext("{least} to {most}, {count} quantiles", least=least, most=most, count=count), unit
     if isinstance(value, int | float) and not isinstance(value, bool):
         return scaled(float(value), unit)
     return str(value)[:80], unit
@@ -137,9 +161,13 @@ def calibration(runs: Runs, caption: str) -> Md:
         known = entry if isinstance(entry, dict) else {"value": entry}
         value, unit = _value(known)
         fit = known.get("error")
-        row = [code(name), f"{value}{NBSP}{unit}" if unit and unit != "ratio" else value,
-               escape(known.get("source") or MISSING), percent(fit) if fit is not None else MISSING]  # fmt: skip
-        rows.append([*row, escape(_date(str(known.get("when") or "")))] if several else row)
-    header = ["parameter", "value", "source", "fit error", *(["when"] if several else [])]
+        source = Source("calibration.json", name)
+        shown = sourced(f"{value}{NBSP}{unit}" if unit and unit != "ratio" else value, source)
+        origin = sourced(phrases.told(str(known.get("source") or MISSING)), source)
+        error = MISSING if fit is None else sourced(f"{fit * 100:.1f}{NBSP}%", source)
+        row = [code(name), shown, origin, error]
+        rows.append([*row, sourced(_date(str(known.get("when") or "")), source)] if several else row)
+    header = [gettext("parameter"), gettext("value"), gettext("source"), gettext("fit error"),
+              *([gettext("when")] if several else [])]  # fmt: skip
     widths = (20, 14, 42, 10, 14) if several else (20, 14, 56, 10)
     return table("calibration", caption, header, rows, "lrlr" + "l" * several, widths=widths, small=True)

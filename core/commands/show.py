@@ -15,6 +15,12 @@ from core.runtime.calls import perform
 
 TIMEOUT_S = 10.0
 NOT_FOUND = 1
+ALARMS = {
+    "NOSPACE": "its quota is used up and it refuses every write, so nothing can be submitted or run; make room "
+    "(compact, defrag), or raise the quota, then disarm the alarm",
+    "CORRUPT": "a member's data differs from that of the others, and it refuses every request",
+}
+"""What etcd's alarms mean for a user."""
 
 T = TypeVar("T")
 
@@ -26,7 +32,8 @@ def ask(endpoints: str, namespace: str, procedure: Generator[Request, Response, 
     """
     store = EtcdStore(endpoints, namespace)
     try:
-        store.check()
+        for alarm in store.check().alarms:
+            Console(stderr=True).print(f"[bold red]etcd's alarm {alarm} is on: {ALARMS.get(alarm, 'see its log')}[/]")
         return perform(store.send, procedure, TIMEOUT_S)
     finally:
         store.close()
@@ -43,6 +50,7 @@ def show_overview(endpoints: str, namespace: str, *, as_json: bool) -> None:
         _print_json(whole)
         return
     console = Console()
+    console.print(f"{whole.running} running, {whole.later} waiting for a retry, {whole.ended} ended", highlight=False)
     console.print(_counts(whole))
     console.print(_workers(whole))
     if whole.unserved:
@@ -57,12 +65,7 @@ def show_overview(endpoints: str, namespace: str, *, as_json: bool) -> None:
 
 
 def _counts(whole: Overview) -> Table:
-    table = Table(
-        "queue",
-        "ready",
-        "dead",
-        title=f"{whole.running} running, {whole.later} waiting for a retry, {whole.ended} ended",
-    )
+    table = Table("queue", "ready", "dead")
     for queue in sorted(set(whole.ready) | set(whole.dead)):
         table.add_row(queue, str(whole.ready.get(queue, 0)), str(whole.dead.get(queue, 0)))
     if not table.row_count:

@@ -67,7 +67,7 @@ def run_submit(order: Order, endpoints: str, namespace: str) -> int:
                 max_attempts=order.max_attempts,
             )
         except (SubmitError, TimeoutError, RuntimeError) as error:
-            return _say(f"not submitted, or not certainly: {error}", UNREACHABLE)
+            return _say(f"not submitted, or not certainly: {error} (is etcd well? see `tandem status`)", UNREACHABLE)
         taken_s = time.monotonic() - started
         for handle in handles[:SHOWN]:
             print(handle.id)

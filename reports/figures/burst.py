@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import BOUND, COLOUR, LABEL, LINE_OF_WORLD, new_figure, styled
+from reports.figures.style import BOUND, label, look, new_figure, styled
+from reports.language import gettext
 from reports.runs import WORLDS, Scenario
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -23,7 +24,7 @@ def _integral(moments: pd.Series, times: Array) -> Array:
     return integral
 
 
-def depth(trace: pd.DataFrame, points: int = 240) -> pd.DataFrame:
+def depth(trace: pd.DataFrame, points: int = 240, until_s: float | None = None) -> pd.DataFrame:
     """Tasks waiting (acknowledged, not started) and running (started, not finished), averaged over equal spans of time.
 
     Averages, because a sample of tasks shorter than the span would show noise. Where an acknowledgement is not on
@@ -31,7 +32,7 @@ def depth(trace: pd.DataFrame, points: int = 240) -> pd.DataFrame:
     """
     enqueued = trace["enqueued"].fillna(trace["submitted"])
     ended = trace["finished"].fillna(trace["started"])
-    end = float(np.nanmax(trace[["finished", "committed"]].to_numpy(dtype=float), initial=0.0))
+    end = until_s or float(np.nanmax(trace[["finished", "committed"]].to_numpy(dtype=float), initial=0.0))
     edges = np.linspace(0.0, end or 1.0, points + 1)
     width = edges[1] - edges[0]
     came, began, over = (np.diff(_integral(moments, edges)) / width for moments in (enqueued, trace["started"], ended))
@@ -54,26 +55,22 @@ def _column(scenario: Scenario, top: Axes, bottom: Axes) -> None:
     for world in WORLDS:
         for index, trace in enumerate(scenario.traces(world)):
             data, done = depth(trace), rate(trace)
-            look: dict[str, Any] = {
-                "color": COLOUR[world],
-                "linestyle": LINE_OF_WORLD[world],
-                "linewidth": 1.1,
-                "alpha": 0.85,
-            }
-            top.plot(data["time_s"], data["waiting"], label=None if index else LABEL[world], **look)
+            line = look(world, linewidth=1.1, alpha=0.85)
+            top.plot(data["time_s"], data["waiting"], label=None if index else label(world), **line)
             if lasting:
-                bottom.plot(data["time_s"], data["running"], **look)
+                bottom.plot(data["time_s"], data["running"], **line)
             else:
-                bottom.plot(done["time_s"], done["completed_per_s"], **look)
+                bottom.plot(done["time_s"], done["completed_per_s"], **line)
     if lasting:
         slots = scenario.workers * scenario.slots
         bottom.axhline(slots, color=BOUND, linewidth=0.9, linestyle=":")
         bottom.set_ylim(0, slots * 1.15)
-    bottom.set_ylabel("tasks running" if lasting else "completed (tasks/s)")
-    top.set_title(f"{scenario.name}: tasks of {scenario.service_s:g} s" if lasting else f"{scenario.name}: no duration",
-                  loc="left")  # fmt: skip
-    top.set_ylabel("tasks waiting")
-    bottom.set_xlabel("time (s)")
+    bottom.set_ylabel(gettext("tasks running") if lasting else gettext("completed (tasks/s)"))
+    service = f"{scenario.service_s or 0:g}"
+    kind = gettext("tasks of {service} s", service=service) if lasting else gettext("tasks without duration")
+    top.set_title(f"{scenario.name}\n{kind}", loc="left")
+    top.set_ylabel(gettext("tasks waiting"))
+    bottom.set_xlabel(gettext("time (s)"))
     for axes in (top, bottom):
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter("{x:,.0f}")

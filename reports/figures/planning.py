@@ -7,7 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from reports.figures.style import BOUND, COLOUR, MARKER, new_figure, styled
+from reports.language import gettext, mark
 
+X_LABELS = (
+    mark("slots of each worker"), mark("arrivals per second"), mark("workers"),
+)  # fmt: skip
+"""What a plan's curves run over."""
 CHOSEN = "#009E73"  # bluish green of Okabe and Ito
 SHOWN_ABOVE = 3.0
 """What misses the target by more than this factor is cut off: the neighbourhood of the target must stay readable."""
@@ -37,13 +42,24 @@ def _panel(axes: Axes, curve: dict[str, Any], target: dict[str, Any]) -> None:
     lows = [(spot["value"] if spot["low"] is None else spot["low"]) * scale for spot in spots]
     highs = [(spot["value"] if spot["high"] is None else spot["high"]) * scale for spot in spots]
     axes.fill_between(xs, lows, highs, color=COLOUR["sim"], alpha=0.15, linewidth=0)
-    axes.plot(xs, values, color=COLOUR["sim"], marker=MARKER["sim"], label="model, with 95 % interval")
+    name = gettext("model, with 95 % interval")
+    axes.plot(xs, values, color=COLOUR["sim"], marker=MARKER["sim"], label=name)
     bound = target["bound"] * scale
-    axes.axhline(bound, color=BOUND, linestyle="--", linewidth=1.1, label=f"target: {target['text']}")
+    axes.axhline(
+        bound, color=BOUND, linestyle="--", linewidth=1.1, label=gettext("target: {text}", text=target["text"])
+    )
     chosen = [(x, value) for x, value in zip(xs, values, strict=True) if x == curve["chosen"]]
     if chosen:
-        axes.plot(*zip(*chosen, strict=True), "o", color=CHOSEN, markersize=10, markerfacecolor="none", label="chosen")
-    axes.set_xlabel(curve["x_label"])
+        axes.plot(
+            *zip(*chosen, strict=True),
+            "o",
+            color=CHOSEN,
+            markersize=10,
+            markerfacecolor="none",
+            label=gettext("chosen"),
+        )
+    runs_over = curve["x_label"]
+    axes.set_xlabel(gettext(runs_over))
     if all(float(x).is_integer() for x in xs) and len(xs) < 20:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     axes.set_ylim(0, min(max([bound, *highs]) * 1.1, bound * SHOWN_ABOVE) if target["below"] else None)
@@ -59,4 +75,6 @@ def unit_of(target: dict[str, Any]) -> tuple[float, str]:
 def label_of(target: dict[str, Any]) -> str:
     """'total latency, p99'."""
     parts = target["figure"].split(".")
-    return f"{parts[1].replace('_', ' ')} latency, {parts[2]}" if len(parts) == 3 else parts[0].replace("_", " ")
+    if len(parts) == 3:
+        return gettext("{stage} latency, {quantile}", stage=parts[1].replace("_", " "), quantile=parts[2])
+    return str(parts[0]).replace("_", " ")

@@ -3,7 +3,8 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from reports.figures.style import BOUND, COLOUR, LABEL, MARKER, new_figure, styled
+from reports.figures.style import BOUND, COLOUR, MARKER, label, new_figure, styled
+from reports.language import gettext
 from reports.runs import WORLDS, World
 
 DODGE: dict[World, float] = {"real": -0.15, "sim": 0.15}
@@ -23,17 +24,21 @@ def figure(data: pd.DataFrame) -> Figure:
                 part["steady"],
                 part["scenario"].map(place) + DODGE[world],
                 xerr=[part["steady"] - part["steady_low"], part["steady_high"] - part["steady"]],
-                color=COLOUR[world], marker=MARKER[world], linestyle="none", capsize=2.5, label=LABEL[world],
+                color=COLOUR[world], marker=MARKER[world], linestyle="none", capsize=2.5, label=label(world),
             )  # fmt: skip
-    for column, style, label in (("slot_bound", "-", "slot bound"), ("tick_bound", ":", "tick bound")):
+    for column, style, name in (
+        ("slot_bound", "-", gettext("slot bound")),
+        ("tick_bound", ":", gettext("tick bound")),
+    ):
         rows = cases if column == "slot_bound" else cases[cases["ticker"] == "rate"]
         at = rows["scenario"].map(place)
         axes.vlines(
-            rows[column], at - 0.38, at + 0.38, color=BOUND, linestyle=style, linewidth=1.4, label=label, zorder=1
+            rows[column], at - 0.38, at + 0.38, color=BOUND, linestyle=style, linewidth=1.4, label=name, zorder=1
         )
-    names = [f"{row.service_s:g} s tasks, fixed {row.ticker}" for row in cases.itertuples()]
+    texts = {"rate": gettext("{service} s tasks, fixed rate"), "delay": gettext("{service} s tasks, fixed delay")}
+    names = [texts[str(row.ticker)].format(service=f"{row.service_s:g}") for row in cases.itertuples()]
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="throughput (tasks/s)", ylim=(len(names) - 0.5, -0.5))
+    axes.set(xlabel=gettext("throughput (tasks/s)"), ylim=(len(names) - 0.5, -0.5))
     axes.set_xlim(0, float(data[["slot_bound", "steady_high"]].max().max()) * 1.06)
     axes.grid(visible=False, axis="y")
     handles, labels = axes.get_legend_handles_labels()

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.figures.style import BOUND, COLOUR, LABEL, LINE, MARKER, new_figure, styled
-from reports.runs import WORLDS, Scenario, World
+from reports.figures.style import BOUND, COLOUR, LINE, MARKER, MODES, new_figure, styled
+from reports.language import gettext
+from reports.runs import WORLDS, Scenario, World, in_world
 
 DODGE: dict[World, float] = {"real": -0.11, "sim": 0.11}
 """Real and model agree so well that their markers would cover each other: shift them by a ninth of a worker."""
@@ -51,7 +52,7 @@ def _series(axes: Axes, rows: pd.DataFrame, world: World, dispatch: str, column:
         markerfacecolor=COLOUR[world] if dispatch == "watch" else "white",
         capsize=2.5,
         elinewidth=1,
-        label=f"{dispatch}, {LABEL[world]}",
+        label=in_world(gettext(MODES[dispatch]), world),
     )
 
 
@@ -66,16 +67,18 @@ def figure(data: pd.DataFrame) -> Figure:
                 _series(left, rows, world, dispatch, None)
                 _series(right, rows, world, dispatch, "slot_bound")
     bounds = data.drop_duplicates("workers").sort_values("workers")
-    left.plot(bounds["workers"], bounds["slot_bound"], color=BOUND, linewidth=0.9, label="slot bound", zorder=1)
+    left.plot(
+        bounds["workers"], bounds["slot_bound"], color=BOUND, linewidth=0.9, label=gettext("slot bound"), zorder=1
+    )
     ticks = data.dropna(subset=["tick_bound"])
     if len(ticks):
         share = float((ticks["tick_bound"] / ticks["slot_bound"]).iloc[0])
         look: dict[str, Any] = {"color": BOUND, "linewidth": 0.9, "linestyle": ":"}
-        left.plot(bounds["workers"], bounds["slot_bound"] * share, label="tick bound", zorder=1, **look)
+        left.plot(bounds["workers"], bounds["slot_bound"] * share, label=gettext("tick bound"), zorder=1, **look)
         right.axhline(share * 100, **look)
     right.axhline(100, color=BOUND, linewidth=0.9)
-    left.set(xlabel="workers", ylabel="throughput (tasks/s)")
-    right.set(xlabel="workers", ylabel="share of the slot bound (%)", ylim=(0, 108))
+    left.set(xlabel=gettext("workers"), ylabel=gettext("throughput (tasks/s)"))
+    right.set(xlabel=gettext("workers"), ylabel=gettext("share of the slot bound (%)"), ylim=(0, 108))
     for axes in (left, right):
         axes.set_xticks(sorted(data["workers"].unique()))
         axes.set_xlim(data["workers"].min() - 0.6, data["workers"].max() + 0.6)

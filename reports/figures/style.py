@@ -12,11 +12,14 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reports.runs import World
+from reports import fonts, language
+from reports.language import gettext, mark
+from reports.runs import WORLD_NAMES, World
 
 COLOUR: dict[World, str] = {"real": "#0072B2", "sim": "#D55E00"}  # blue and vermillion of Okabe and Ito
 MARKER: dict[World, str] = {"real": "o", "sim": "^"}
-LABEL: dict[World, str] = {"real": "real", "sim": "model"}
+LABEL = WORLD_NAMES
+MODES = {"watch": mark("watch"), "poll": mark("poll")}
 LINE: dict[str, str] = {"watch": "-", "poll": "--"}
 LINE_OF_WORLD: dict[World, str] = {"real": "-", "sim": "--"}
 """Where both lines of a panel are of one dispatch mode."""
@@ -25,8 +28,9 @@ R = TypeVar("R")
 
 BOUND = "#555555"
 
-STAGE_COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999")
-STAGE_HATCHES = ("", "///", "", "\\\\\\", "", "...", "", "xxx")
+PARTS = ("#E69F00", "#009E73", "#F0E442", "#CC79A7", "#999999", "#7B52AB", "#8A5A2B", "#4D4D4D")
+"""Of a whole: stages, kinds of process. Neither of the worlds' colours is among them."""
+HATCHES = ("", "///", "", "\\\\\\", "", "...", "", "xxx")
 
 WIDTH_IN = 6.6
 """The text width of the PDF page (A4 less margins), so that fonts keep their size."""
@@ -56,12 +60,31 @@ RC: Any = {
 }
 
 
+def label(world: World) -> str:
+    """What a legend calls a world."""
+    return gettext(LABEL[world])
+
+
+def look(world: World, **more: Any) -> dict[str, Any]:
+    """Colour and line of a world, where both lines of a panel are of one dispatch mode."""
+    return {"color": COLOUR[world], "linestyle": LINE_OF_WORLD[world], **more}
+
+
+def mode_name(mode: str) -> str:
+    """A dispatch mode as a panel's title."""
+    return gettext("watch dispatch") if mode == "watch" else gettext("poll dispatch")
+
+
 def styled(function: Callable[P, R]) -> Callable[P, R]:
-    """Run a figure function under the common settings, whatever the caller's are."""
+    """Run a figure function under the common settings, whatever the caller's are, with the language's fonts."""
 
     @wraps(function)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
-        with mpl.rc_context(RC):
+        settings = dict(RC)
+        if language.current() == "zh":
+            fonts.add_to_matplotlib()
+            settings["font.family"] = [*settings["font.family"], fonts.SANS_NAME]
+        with mpl.rc_context(settings):
             return function(*args, **kwargs)
 
     return inner

@@ -1,8 +1,9 @@
 -- Numbers sections, figures and tables, and resolves references such as @fig:scaling, @tbl:claims, @sec:methods.
 -- An unknown or doubled label ends the build. Line lengths and layouts differ by format:
 -- GitHub Markdown gets explicit anchors and plain captions, typst gets font sizes and its own breakable figures.
+-- The words come as metadata in the language of the report: "label-fig" is "Figure #", where # is the number.
 
-local names = { fig = "Figure", tbl = "Table", sec = "Section" }
+local words = {}
 local labels = {}
 local counts = { fig = 0, tbl = 0 }
 local sections = { 0, 0, 0 }
@@ -18,11 +19,13 @@ local function define(label, text)
   labels[label] = text
 end
 
+local function labelled(kind, number) return (words["label-" .. kind]:gsub("#", number):gsub(" ", "\u{a0}")) end
+
 local function is_kind(label, kind) return label:sub(1, 4) == kind .. ":" end
 
 local function prefix_caption(element, text)
   local blocks = element.caption.long
-  local lead = { pandoc.Strong(text .. "."), pandoc.Space() }
+  local lead = { pandoc.Strong((words["caption-lead"]:gsub("#", text))), pandoc.Space() }
   if #blocks == 0 then
     blocks:insert(pandoc.Plain(lead))
   else
@@ -37,7 +40,7 @@ local function number_float(kind)
   return function(element)
     if not is_kind(element.identifier, kind) then return nil end
     counts[kind] = counts[kind] + 1
-    local text = names[kind] .. "\u{a0}" .. counts[kind]
+    local text = labelled(kind, counts[kind])
     define(element.identifier, text)
     prefix_caption(element, text)
     return element
@@ -51,7 +54,7 @@ local function number_header(header)
   sections[level] = sections[level] + 1
   for deeper = level + 1, #sections do sections[deeper] = 0 end
   local number = table.concat(sections, ".", 1, level)
-  if is_kind(header.identifier, "sec") then define(header.identifier, "Section\u{a0}" .. number) end
+  if is_kind(header.identifier, "sec") then define(header.identifier, labelled("sec", number)) end
   header.content = pandoc.Inlines({ pandoc.Str(number), pandoc.Space() }) .. header.content
   return header
 end
@@ -80,7 +83,7 @@ local function resolve(cite)
   for index, citation in ipairs(cite.citations) do
     local text = labels[citation.id]
     if not text then fail("unknown label @" .. citation.id .. ".") end
-    if index > 1 then result:extend({ pandoc.Str(","), pandoc.Space() }) end
+    if index > 1 then result:insert(pandoc.Str(words["list-separator"])) end
     result:insert(pandoc.Link(text, "#" .. citation.id))
   end
   return result
@@ -166,7 +169,36 @@ local function typst_div(div)
   end
 end
 
+-- Chinese sets no space between characters and a reference: 见 @sec:x becomes 见第 1 节. After a figure's number it stays.
+local function is_chinese(byte) return byte ~= nil and byte >= 0xE3 and byte <= 0xEF end
+
+local function close_up(inlines)
+  local result = pandoc.Inlines({})
+  for index, inline in ipairs(inlines) do
+    local before, after = inlines[index - 1], inlines[index + 1]
+    local closed = false
+    if inline.t == "Space" and before and after then
+      if after.t == "Cite" and before.t == "Str" then
+        local last = before.text:match("[\xC2-\xEF][\x80-\xBF]+$")
+        closed = last ~= nil and is_chinese(last:byte())
+      elseif before.t == "Cite" and before.citations[1].id:sub(1, 4) == "sec:" and after.t == "Str" then
+        closed = is_chinese(after.text:byte())
+      end
+    end
+    if not closed then result:insert(inline) end
+  end
+  return result
+end
+
+local function find_figure(image)
+  image.src = image.src:gsub("^figures/", words.figures .. "/")
+  return image
+end
+
 function Pandoc(doc)
+  for _, key in ipairs({ "label-fig", "label-tbl", "label-sec", "caption-lead", "list-separator", "figures" }) do
+    words[key] = pandoc.utils.stringify(doc.meta[key])
+  end
   doc = doc:walk({
     traverse = "topdown",
     Header = number_header,
@@ -174,7 +206,8 @@ function Pandoc(doc)
     Figure = number_float("fig"),
     Table = number_float("tbl"),
   })
-  doc = doc:walk({ Cite = resolve })
+  if doc.meta.lang and pandoc.utils.stringify(doc.meta.lang):match("^zh") then doc = doc:walk({ Inlines = close_up }) end
+  doc = doc:walk({ Cite = resolve, Image = find_figure })
   if FORMAT:match("gfm") then
     doc = doc:walk({ Figure = github_figure, Table = github_table, Header = github_header,
                      Span = function(span) return span.content end })

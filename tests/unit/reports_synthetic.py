@@ -30,21 +30,48 @@ class Toy:
     ticker: str = "rate"
     rate_per_s: float | None = None
     pull_s: float = 0.5
+    claims: tuple[str, ...] = ("SCA-1",)
+    schedulers: int = 1
+    members: int = 1
+    lost_at_s: float | None = None
+    """When worker-1 is killed; it loses what it runs."""
+    settings: str = ""
+    """Lines of TOML: tables of settings."""
+    model: str = ""
+    """The same for the model, in which alone it then runs."""
 
 
+LATENCY = ("LAT-1", "LAT-2")
 DEFAULT = (
-    *(Toy(f"scaling-{workers}", workers, count=workers * 40) for workers in (1, 3, 5, 10)),
+    *(Toy(f"scaling-{workers}", workers, count=workers * 40, claims=("THR-1", "SCA-1")) for workers in (1, 3, 5, 10)),
     *(Toy(f"scaling-{workers}-poll", workers, count=workers * 40, dispatch="poll") for workers in (1, 5, 10)),
     *(
         Toy(f"scaling-poll-{round(service * 100):03}-{ticker}", service_s=service, dispatch="poll", ticker=ticker)
         for ticker in ("rate", "delay")
         for service in (0.95, 1.0, 1.05)
     ),
-    Toy("latency-watch", count=200, service_s=0.05, rate_per_s=40.0),
-    Toy("latency-poll", count=200, service_s=0.05, rate_per_s=40.0, dispatch="poll"),
-    Toy("burst", count=600),
-    Toy("burst-short", count=2_000, service_s=0.0),
+    Toy("latency-watch", count=200, service_s=0.05, rate_per_s=40.0, claims=LATENCY),
+    Toy("latency-poll", count=200, service_s=0.05, rate_per_s=40.0, dispatch="poll", claims=LATENCY),
+    Toy("burst", count=600, claims=("BUR-1",)),
+    Toy("burst-short", count=2_000, service_s=0.0, claims=("BUR-1", "RES-1")),
 )
+WHOLE = (
+    *DEFAULT,
+    *(Toy(f"knee-{workers}", workers, count=workers * 60, service_s=0.02) for workers in (1, 2, 3, 5, 10)),
+    *(Toy(f"schedulers-{count}", 5, count=60, schedulers=count, claims=("SCA-2",)) for count in (1, 2)),
+    Toy("failure-host", count=120, rate_per_s=20.0, lost_at_s=2.5, claims=("FAI-1",)),
+    Toy("sustained", 5, count=300, rate_per_s=50.0, claims=("SUS-1",)),
+    Toy("ablation-baseline", count=100, service_s=0.0, claims=("OPT-1",)),
+    Toy("ablation-no-batching", count=100, service_s=0.0, claims=("OPT-1",),
+        settings="[settings.scheduler]\nmax_batch = 1\n[settings.worker]\nmax_batch = 1\n"),
+    Toy("members-1", count=50, service_s=0.05, rate_per_s=30.0, claims=("OPT-5",)),
+    Toy("members-3", count=50, service_s=0.05, rate_per_s=30.0, claims=("OPT-5",), members=3),
+    Toy("disk-slow", count=200, service_s=0.05, rate_per_s=40.0, claims=("OPT-5",),
+        model="[model]\netcd_fsync_s = 0.01\n"),
+    Toy("tuning-pull-100", count=200, service_s=0.05, rate_per_s=40.0, dispatch="poll", pull_s=0.1, claims=("OPT-4",)),
+    Toy("fleet-100", 100, count=200, rate_per_s=800.0, claims=("CON-1",), model="[model]\ncores = 208\n"),
+)  # fmt: skip
+"""Something for every section."""
 
 
 def trace(toy: Toy, rng: np.random.Generator, speed: float) -> pd.DataFrame:
@@ -61,7 +88,7 @@ def trace(toy: Toy, rng: np.random.Generator, speed: float) -> pd.DataFrame:
     assigned = assign_sent + noise(0.002)
     period = toy.pull_s if toy.ticker == "rate" else toy.pull_s + 0.004
     free = [(0.0, slot) for slot in range(toy.workers * toy.slots)]
-    received, started, finished = (np.zeros(toy.count) for _ in range(3))
+    received, started, finished, slots = (np.zeros(toy.count) for _ in range(4))
     lags = noise(0.0008)
     for index in range(toy.count):
         at, slot = heapq.heappop(free)
@@ -71,6 +98,7 @@ def trace(toy: Toy, rng: np.random.Generator, speed: float) -> pd.DataFrame:
         received[index] = arrives
         started[index] = max(arrives, at) + 0.0002 * speed
         finished[index] = started[index] + toy.service_s + lags[index] * 0.1 + 0.0005
+        slots[index] = slot
         heapq.heappush(free, (finished[index], slot))
     committed = finished + noise(0.002)
     columns = (
@@ -83,11 +111,24 @@ def trace(toy: Toy, rng: np.random.Generator, speed: float) -> pd.DataFrame:
     frame.insert(2, "attempt", 1)
     frame.insert(3, "final", value=True)
     frame.insert(4, "outcome", "succeeded")
-    return frame
+    frame.insert(5, "worker", [f"worker-{int(slot) % toy.workers + 1}" for slot in slots])
+    return frame if toy.lost_at_s is None else with_losses(frame, toy.lost_at_s)
+
+
+def with_losses(frame: pd.DataFrame, at_s: float) -> pd.DataFrame:
+    """What worker-1 runs at that moment is lost, and runs again three seconds later on worker-2."""
+    hit = (frame["worker"] == "worker-1") & (frame["started"] < at_s) & (frame["finished"] > at_s)
+    first = frame[hit].assign(final=False, outcome="lost", finished=np.nan, committed=np.nan, observed=np.nan)
+    again = frame.copy()
+    moments = list(MOMENTS[3:])
+    again.loc[hit, moments] = again.loc[hit, moments] + 3.0
+    again.loc[hit, ["attempt", "worker"]] = [2, "worker-2"]
+    return pd.concat([first, again], ignore_index=True).sort_values(["index", "attempt"], ignore_index=True)
 
 
 def figures(frame: pd.DataFrame, toy: Toy) -> dict[str, Any]:
     """The bare values of one repetition."""
+    frame = frame[frame["final"]]
     span = frame["observed"].max() - frame["intended"].min()
     commits = np.sort(frame["committed"].to_numpy())
     low, high = commits[int(0.1 * len(commits))], commits[int(0.9 * len(commits))]
@@ -101,6 +142,11 @@ def figures(frame: pd.DataFrame, toy: Toy) -> dict[str, Any]:
         "steady_throughput_per_s": steady,
         "makespan_s": span,
         "slot_efficiency": steady * toy.service_s / (toy.workers * toy.slots),
+        "queue_depth_max": float(toy.count // 2),
+        "recovery_s": dict.fromkeys(("p50", "p95", "max"), None if toy.lost_at_s is None else 3.0),
+        "cpu_share_of": {"client": 0.2, "scheduler": 0.3, "worker": 0.25, "etcd": 0.4},
+        "etcd": {"proposals_per_task": 0.1, "bytes_in_per_task": 900.0, "bytes_out_per_task": 1500.0,
+                 "fsync_mean_s": 0.0011, "fsyncs_per_task": 0.11, "db_size_mb": 12.0},
         "cpu_s_per_1000": 0.31,
         "cpu_s_per_1000_of": {"client": 0.05, "scheduler": 0.06, "worker": 0.15, "etcd": 0.05},
         "rss_peak_mb_of": {"client": 61.0, "scheduler": 55.5, "worker": 52.25, "etcd": 88.0},
@@ -108,13 +154,15 @@ def figures(frame: pd.DataFrame, toy: Toy) -> dict[str, Any]:
             stage: {"mean": values.mean(), **{f"p{q}": values.quantile(q / 100) for q in (50, 95, 99)}}
             for stage, values in stages.items()
         },
-    }
+    }  # fmt: skip
 
 
 def summary(parts: list[Any]) -> Any:
     """The same structure with {"value", "low", "high", "n"} at the leaves."""
     if isinstance(parts[0], dict):
         return {key: summary([part[key] for part in parts]) for key in parts[0]}
+    if None in parts:
+        return {"value": None, "low": None, "high": None, "n": 0}
     mean, n = float(np.mean(parts)), len(parts)
     half = None if n == 1 else float(stats.t.ppf(0.975, n - 1) * np.std(parts, ddof=1) / math.sqrt(n))
     return {"value": mean, "low": None if half is None else mean - half,
@@ -123,10 +171,13 @@ def summary(parts: list[Any]) -> Any:
 
 def scenario_toml(toy: Toy) -> str:
     arrivals = f'{{process = "constant", rate_per_s = {toy.rate_per_s}}}' if toy.rate_per_s else '{process = "burst"}'
+    fault = f'{{kind = "host_kill", at_s = {toy.lost_at_s}, target = "worker-1"}}'
+    faults = "" if toy.lost_at_s is None else f"faults = [{fault}]\n"
     return f"""name = "{toy.name}"
-claims = ["SCA-1"]
-[topology]
-schedulers = 1
+claims = {json.dumps(list(toy.claims))}
+{faults}[topology]
+schedulers = {toy.schedulers}
+etcd_members = {toy.members}
 workers = {toy.workers}
 slots = {toy.slots}
 dispatch = "{toy.dispatch}"
@@ -138,13 +189,13 @@ arrivals = {arrivals}
 service = {{distribution = "constant", value_s = {toy.service_s}}}
 [measure]
 warmup_s = 0.0
-"""
+{toy.settings}{toy.model}"""
 
 
 def write_scenario(root: Path, toy: Toy, repetitions: int, seed: int) -> None:
     """One scenario folder with both worlds."""
     summaries: dict[str, Any] = {"scenario": toy.name}
-    for world, speed in (("real", 1.0), ("sim", 0.93)):
+    for world, speed in (("sim", 0.93),) if toy.model else (("real", 1.0), ("sim", 0.93)):
         values = []
         for repetition in range(repetitions):
             rng = np.random.default_rng([seed, repetition, world == "sim", *map(ord, toy.name)])
@@ -164,6 +215,7 @@ def write_scenario(root: Path, toy: Toy, repetitions: int, seed: int) -> None:
             (folder / "environment.json").write_text(json.dumps({"started_at": "2026-03-04T05:06:07+00:00"}))
             (folder / "scenario.toml").write_text(scenario_toml(toy))
             values.append(figures(frame, toy))
+            (folder / "metrics.json").write_text(json.dumps({world: summary(values[-1:])}))
         counts = {"submitted": toy.count * repetitions, "completed": toy.count * repetitions}
         summaries[world] = summary(values) | counts | {"lost": 0, "executed_twice": 0, "committed_twice": 0}
     (root / toy.name / "scenario.toml").write_text(scenario_toml(toy))
@@ -182,6 +234,19 @@ CLAIMS = [
      "verdict": "does not hold", "condition": None, "evidence": "latency-watch/metrics.json"},
 ]  # fmt: skip
 
+_TIMES = {"p50_s": 0.00312, "p99_s": 0.0089, "rate_per_s": 312.0, "n": 300}
+BENCHMARKS = {
+    "benchmarks": [
+        {"name": "test_one_operation", "extra_info": _TIMES | {
+            "claims": ["QUE-1"], "enqueue_p50_s": 0.0016, "enqueue_p99_s": 0.004, "put_p50_s": 0.0015,
+            "put_p99_s": 0.003}},
+        {"name": "test_100_waiting_tasks_taken_by_10_slots", "extra_info": _TIMES | {
+            "claims": ["QUE-3"], "executed_twice": 0, "never_executed": 0}},
+        {"name": "test_codec[encode]", "extra_info": _TIMES | {"claims": ["SER-1"], "bytes": 141}},
+        {"name": "test_codec[decode]", "extra_info": _TIMES | {"claims": ["SER-1"], "bytes": 141}},
+    ]
+}  # fmt: skip
+
 
 def write_runs(
     root: Path, toys: tuple[Toy, ...] = DEFAULT, *, repetitions: int = 2, seed: int = 1, durable: bool = True
@@ -199,6 +264,7 @@ def write_runs(
         "etcd.fsync_s": {"value": 0.00123456789, "unit": "s", "source": "micro-measurement", "when": "2026-03-04"},
         "cpu.decide_s": {"value": 1.2e-5, "unit": "s", "source": "micro-measurement", "when": "2026-03-04"},
     }
-    for name, value in (("environment", environment), ("claims", CLAIMS), ("calibration", calibration)):
+    files = {"environment": environment, "claims": CLAIMS, "calibration": calibration, "benchmarks": BENCHMARKS}
+    for name, value in files.items():
         (root / f"{name}.json").write_text(json.dumps(value))
     return root

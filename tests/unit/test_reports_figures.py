@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from reports import selection
 from reports.figures import burst, latency, scaling
 from reports.figures.style import COLOUR, save
 from reports.runs import load_runs
@@ -52,7 +53,7 @@ def test_stage_means_leave_out_the_execution_and_add_up_to_the_overhead(tmp_path
 def test_real_and_model_keep_their_colours_and_both_are_drawn(tmp_path: Path) -> None:
     toys = (Toy("scaling-1", 1, count=20), Toy("scaling-3", count=60))
     runs = load_runs(write_runs(tmp_path, toys, repetitions=2))
-    left = scaling.figure(scaling.points(runs.scaling())).axes[0]
+    left = scaling.figure(scaling.points(selection.scaling(runs))).axes[0]
     lines = {str(line.get_label()): line for line in left.get_lines()}
     drawn: dict[str, Any] = {str(bars.get_label()): bars[0] for bars in left.containers}
     assert drawn["watch, real"].get_color() == COLOUR["real"]

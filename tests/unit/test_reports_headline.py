@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports import headline, tables, tables_setting
+from reports import headline, tables_claims, tables_setting
 from reports.estimate import Estimate
 from reports.runs import Runs, load_runs
 from tests.unit.reports_synthetic import Toy, write_runs
@@ -88,14 +88,15 @@ def test_captions_say_what_the_repetitions_allow(
     )
 
 
-def test_evidence_names_the_section_and_leaves_out_what_repeats() -> None:
-    shown = tables.evidence(["scaling-1", "scaling-10", "scaling-poll-100-rate", "latency-poll", "other"])
-    assert shown == "@sec:scaling: `scaling-1`, `10`, `poll-100-rate`; @sec:latency: `latency-poll`; `other`"
-    assert tables.evidence([]) == tables.evidence(None) == "—"
+def test_evidence_names_the_section_that_treats_the_claim_and_the_paths() -> None:
+    shown = tables_claims.evidence("3.1", ["scaling-1", "scaling-10/metrics.json"])
+    assert shown == "@sec:scaling: `scaling-1`, `scaling-10/metrics.json`"
+    assert tables_claims.evidence("7.2", []) == "@sec:burst"
+    assert tables_claims.evidence("99", None) == "—"
 
 
 def test_figures_in_a_claim_are_not_torn_from_their_unit() -> None:
-    assert tables.claim_value("p50 2.5 ms (n = 2)") == "p50 2.5\xa0ms (n\xa0=\xa02)"
+    assert tables_claims.claim_value("p50 2.5 ms (n = 2)") == "p50 2.5\xa0ms (n\xa0=\xa02)"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reports import facts
+from reports import facts, selection
 from reports.estimate import Estimate
 from reports.runs import ReportError, Runs, Scenario, load_runs
 from tests.unit.reports_synthetic import Toy, write_runs
@@ -42,8 +42,8 @@ def test_bounds_exist_only_where_they_mean_something() -> None:
 
 def test_scenarios_are_grouped_by_what_they_vary_not_by_name(tmp_path: Path) -> None:
     runs = load_runs(write_runs(tmp_path, (Toy("scaling-3", count=20), *POLLED), repetitions=1))
-    assert [one.name for one in runs.scaling()] == ["scaling-3", "scaling-x0", "scaling-x2"]
-    assert [one.name for one in runs.polling()] == ["scaling-x1", "scaling-x2", "scaling-x3"]
+    assert [one.name for one in selection.scaling(runs)] == ["scaling-3", "scaling-x0", "scaling-x2"]
+    assert [one.name for one in selection.polling(runs)] == ["scaling-x1", "scaling-x2", "scaling-x3"]
 
 
 def test_figures_are_found_by_their_dotted_key(tmp_path: Path) -> None:

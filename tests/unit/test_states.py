@@ -1,16 +1,14 @@
-"""The transition table, the diagram drawn from it, and what the procedures really do."""
+"""The transition table, and what the procedures really do."""
 
-from pathlib import Path
 from random import Random
 
 import pytest
 
 from core.kv import keys
 from core.machine.messages import Complete, HandBack, Promote, Requeue
-from core.states import TRANSITIONS, TaskState, Transition, diagram
+from core.states import TRANSITIONS, TaskState, Transition
 from tests.hostile import World, spec, task_id
 
-DOCS = Path(__file__).parents[2] / "docs" / "states.md"
 PLACES = {
     "ready": TaskState.READY,
     "later": TaskState.LATER,
@@ -18,10 +16,6 @@ PLACES = {
     "dead": TaskState.DEAD,
     "done": TaskState.DONE,
 }
-
-
-def test_the_diagram_in_the_docs_is_the_table() -> None:
-    assert f"```mermaid\n{diagram()}\n```" in DOCS.read_text()
 
 
 def test_every_state_is_reached_and_only_ends_are_not_left() -> None:

@@ -273,10 +273,11 @@ def test_run_all_runs_the_set_and_shows_the_verdicts(tmp_path: Path, monkeypatch
 def test_report_builds_from_saved_runs_and_measures_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     suite.run(plan(tmp_path))
     (tmp_path / "runs" / claims.FILE).unlink()
-    built: list[tuple[Path, Path]] = []
-    monkeypatch.setattr(report, "build", lambda runs, out: built.append((runs, out)))
-    assert bench("report", "--runs", tmp_path / "runs", "--out", tmp_path / "out")[0] == 0
-    assert built == [(tmp_path / "runs", tmp_path / "out")]
+    built: list[tuple[Path, Path, list[str]]] = []
+    monkeypatch.setattr(report, "build", lambda runs, out, languages: built.append((runs, out, [*languages])))
+    arguments = ("report", "--runs", tmp_path / "runs", "--out", tmp_path / "out")
+    assert [bench(*arguments)[0], bench(*arguments, "--lang", "zh")[0]] == [0, 0]
+    assert built == [(tmp_path / "runs", tmp_path / "out", []), (tmp_path / "runs", tmp_path / "out", ["zh"])]
     assert (tmp_path / "runs" / claims.FILE).is_file()
     code, said = bench("report", "--runs", tmp_path / "nowhere", "--out", tmp_path / "out")
     assert (code, "holds no finished runs" in said) == (2, True)
@@ -288,7 +289,7 @@ def short_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     small(tmp_path, "burst", repetitions=1)
     monkeypatch.setattr(scenario, "SCENARIOS", tmp_path / "scenarios")
     monkeypatch.setattr(report, "run_benchmarks", lambda _root, **_: None)
-    monkeypatch.setattr(report, "build", lambda _runs, _out: None)
+    monkeypatch.setattr(report, "build", lambda _runs, _out, _languages: None)
     return tmp_path / "out"
 
 
