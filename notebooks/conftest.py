@@ -1,4 +1,4 @@
-"""Notebooks run real processes: one after the other, in the pytest process that runs those (see tests/conftest.py)."""
+"""Notebooks may take longer than tests."""
 
 import pytest
 
@@ -10,4 +10,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.suffix == ".ipynb":
             item.add_marker(pytest.mark.timeout(TIMEOUT_S))
-            item.add_marker(pytest.mark.xdist_group("real"))

@@ -1,6 +1,7 @@
 """One real etcd for the whole session; every test works under a namespace of its own.
 
-`make test` runs two processes of pytest: tests with real processes one after the other in one, all others beside them.
+`make test` runs two processes of pytest: tests with real processes one after the other in one, all others beside them,
+file by file, so that what a file sets up is set up once.
 """
 
 import uuid
@@ -11,14 +12,15 @@ import pytest
 from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 
-REAL = frozenset({"integration", "faults"})
+REAL = frozenset({"docs", "faults", "integration", "notebooks"})
 """Folders whose tests run real processes; elsewhere those that ask for `etcd` do, or say so with `xdist_group`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name in REAL or "etcd" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("real"))
+        real = item.path.parent.name in REAL or "etcd" in getattr(item, "fixturenames", ())
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("real" if real else str(item.path)))
 
 
 def pytest_report_header() -> list[str]:
