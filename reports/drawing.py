@@ -159,13 +159,13 @@ def _gantt(runs: Runs) -> Figure | None:
 
 
 def _members(runs: Runs) -> Figure | None:
-    found = selection.members(runs)
+    found = [one for one in selection.members(runs) if not one.faults]
     wanted = (
         (gettext("throughput (tasks/s)"), "throughput_per_s", 1.0),
         (gettext("enqueue p50 (ms)"), "latency_s.enqueue.p50", MS),
         (gettext("submit to start p99 (ms)"), "latency_s.dispatch.p99", MS),
     )
-    return bars.figure(found, wanted) if any(one.members > 1 for one in found) else None
+    return bars.figure(found, wanted, logarithmic=True) if any(one.members > 1 for one in found) else None
 
 
 def _fleets(runs: Runs) -> Figure | None:

@@ -166,7 +166,7 @@ def warnings(runs: Runs) -> list[str]:
     found = disturbance(runs)
     if found:
         lines.append(found)
-    return [line if strip(line).endswith((".", "!", "。")) else f"{line}." for line in lines]
+    return [line if strip(line).endswith((".", "!", "。")) else gettext("{sentence}.", sentence=line) for line in lines]
 
 
 def _etcd(text: str) -> str:

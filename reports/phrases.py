@@ -19,6 +19,7 @@ _FIGURE = re.compile(
 _NOTE = re.compile(rf" \({_COUNT}\)$")
 _WORDS = tuple((re.compile(pattern), word) for pattern, word in (
     (r"(?<=\d) to (?=[−\d])", mark(" to ")), (r"(?<=\d) or (?=\d)", mark(" or ")), (r" %", mark(" %")),
+    (r" us\b", mark(" us")),
 ))  # fmt: skip
 SPLITS = (re.compile(r"; "), re.compile(r": "), re.compile(r", (?!n = )"))
 

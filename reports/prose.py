@@ -13,7 +13,7 @@ ALLOWED: tuple[tuple[re.Pattern[str], str], ...] = (
     (_pattern(r"\{[#.][^}]*\}|\]\([^)]*\)|@(?:sec|fig|tbl):[\w-]+"), "labels, attributes and links"),
     (_pattern(r"(?:Section|Figure|Table)\xa0\d+(?:\.\d+)*"), "cross references, numbered when the report is built"),
     (_pattern(r"\b[A-Z]{3}-\d\b"), "ids of the claims"),
-    (_pattern(r"§[\u202f\xa0 ]?\d+(?:\.\d+)*"), "sections of the source report"),
+    (_pattern(r"§[\u202f\xa0 ]?\d+(?:\.\d+)*(?:(?:, | to )\d+(?:\.\d+)*)*"), "sections of the source report"),
     (_pattern(r"95[\xa0 ]%"), "the confidence level of every interval (Methods)"),
     (_pattern(r"10[\xa0 ]% and 90[\xa0 ]%"), "the rule of steady figures (Methods)"),
     (_pattern(r"within 10[\xa0 ]%"), "the rule of the verdicts: how 'about' is read (Methods)"),

@@ -248,6 +248,6 @@ def absolute(scenarios: Sequence[Scenario], caption: str) -> Md:
         for world in WORLDS:
             cells = [interval(one.get(world, key), MS if "latency" in key else 1.0) for _, key in FIDELITY]
             rows.append([code(one.name), gettext(WORLD_NAMES[world]), *cells])
-    units = [gettext(header) + (f" ({gettext('ms')})" if "latency" in key else "") for header, key in FIDELITY]
+    units = [gettext(header) + (" (ms)" if "latency" in key else "") for header, key in FIDELITY]
     return table("absolute", caption, [gettext("scenario"), gettext("world"), *units], rows, "ll" + "r" * len(FIDELITY),
                  small=True)  # fmt: skip

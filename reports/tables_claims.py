@@ -93,7 +93,7 @@ def claims(rows: Sequence[dict[str, Any]], caption: str) -> Md:
         )  # fmt: skip
     header = [gettext("claim, as stated"), gettext("measured"), gettext("model"), gettext("verdict"),
               gettext("evidence")]  # fmt: skip
-    return table("claims", caption, header, cells, "lllll", widths=(25, 19, 17, 21, 18), small=True)
+    return table("claims", caption, header, cells, "lllll", widths=(20, 23, 21, 20, 16), small=True)
 
 
 def _source(claim: dict[str, Any], key: str) -> Source:

@@ -128,7 +128,8 @@ def queue(benchmarks: Benchmarks, caption: str) -> Md:
                 times = [_ms(_known(benchmarks, key, f"{prefix}_{field}")) for field in ("p50_s", "p99_s")]
                 rows.append([Md(f"*{gettext(aside)}*"), "", "", *times, ""])
         if (puts := _known(benchmarks, key, "put_rate_per_s")) is not None:
-            rows.append([Md(f"*{gettext('bare etcd puts in the same manner')}*"), "", "", "", "", number(puts)])
+            name = gettext("bare etcd puts in the same manner")
+            rows.append([Md(f"*{name}*"), "", "", "", "", number(puts)])
     header = [gettext("benchmark"), gettext("claims"), "n", gettext("p50 (ms)"), gettext("p99 (ms)"),
               gettext("tasks/s")]  # fmt: skip
     return table("queue", caption, header, rows, "llrrrr", small=True)

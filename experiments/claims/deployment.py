@@ -10,6 +10,7 @@ from experiments.phrases import join
 FILE = "containers.json"
 END_TO_END = "9.4"
 """The source's section: a few tasks through all of it, and the logs."""
+BEYOND = "beyond"
 LOADS, WHOLE = ("sustained", "burst"), "scaling-1"
 
 
@@ -21,16 +22,21 @@ def _trials(runs: Runs) -> list[dict[str, Any]]:
     return trials
 
 
+def _own(trial: dict[str, Any]) -> list[dict[str, Any]]:
+    """The steps that the source has; what was tried beyond them (faults, say) is no part of its claim."""
+    return [step for step in trial["steps"] if step["section"] != BEYOND]
+
+
 def _commands(runs: Runs) -> Finding:
     trials = _trials(runs)
     if not trials:
         return Finding(NOT_RUN)
     texts = [f"tried on {str(runs.json(runs.root / FILE).get('date', 'an unknown date'))[:10]}"]
     for trial in trials:
-        held = sum(bool(step["holds"]) for step in trial["steps"])
+        held = sum(bool(step["holds"]) for step in _own(trial))
         name = f"{trial['compose']} {trial['version']}"
-        texts.append(f"{name}: {held} of {len(trial['steps'])} steps did what they should")
-    broken = [step for trial in trials for step in trial["steps"] if not step["holds"]]
+        texts.append(f"{name}: {held} of {len(_own(trial))} steps did what they should")
+    broken = [step for trial in trials for step in _own(trial) if not step["holds"]]
     if broken:
         return Finding(FAILS, join([*texts, f"{broken[0]['command']}: {broken[0]['problem']}"]))
     return judge(True, join(texts), "")  # noqa: FBT003

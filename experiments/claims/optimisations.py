@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from experiments.claims.reading import Runs
 from experiments.claims.verdict import NOT_RUN, PER_SECOND, THROUGHPUT, Change, Finding, Rule, change, judge
-from experiments.phrases import join
+from experiments.phrases import MIN_FOR_INTERVAL, join
 
 BASE = "ablation-baseline"
 OVERHEAD = "latency_s.overhead.mean"
-NO_DIFFERENCE = "no difference here"
+NOTHING_LOST, CHANGED_NOTHING = "nothing was lost here", "changed nothing here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,18 @@ def _ablations(parts: Sequence[Part], shown: Sequence[Part] = (), missing: str =
         idle = [name for name in changes if name not in helping]
         if not helping:
             hurting = all(found == "more" for found in changes.values())
-            return judge(False if hurting else _no_difference(idle), measured, predicted)
+            certain = all(runs.count(part.scenario) >= MIN_FOR_INTERVAL for part in (Part(BASE, ""), *parts))
+            return judge(False if hurting and certain else _unshown(idle), measured, predicted)
         clauses = [missing] if missing else []
         if idle:
-            clauses.insert(0, f"not {' or '.join(idle)} is meant ({NO_DIFFERENCE})")
+            clauses.insert(0, f"{' or '.join(idle)} is not meant: {NOTHING_LOST} with it")
         return judge("; ".join(clauses) or True, measured, predicted)
 
     return rule
 
 
-def _no_difference(names: Sequence[str]) -> str:
-    return f"the load is another one: {' and '.join(names)} made {NO_DIFFERENCE}"
+def _unshown(names: Sequence[str]) -> str:
+    return f"more runs, or another load, show it: with {' and '.join(names)} {NOTHING_LOST}"
 
 
 def _rates(runs: Runs, parts: Sequence[Part], world: str) -> str:
@@ -71,8 +72,11 @@ def _tuning(runs: Runs) -> Finding:
     measured, predicted = (_knobs(runs, world) for world in ("real", "sim"))
     without = [name for name, found in known.items() if found != "less"]
     if len(without) == len(known):
-        return judge(False, measured, predicted)  # noqa: FBT003
-    return judge(f"not {' or '.join(without)} is meant ({NO_DIFFERENCE})" if without else True, measured, predicted)
+        return judge(
+            f"more runs, or another load, show it: {' and '.join(without)} {CHANGED_NOTHING}", measured, predicted
+        )
+    condition = f"{' or '.join(without)} is not meant, which {CHANGED_NOTHING}"
+    return judge(condition if without else True, measured, predicted)
 
 
 def _flip(found: Change | None) -> Change | None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from reports.figures.style import COLOUR, MARKER, label, new_figure, styled
 from reports.runs import WORLDS, Scenario
@@ -15,7 +15,7 @@ Wanted = Sequence[tuple[str, str, float]]
 
 
 @styled
-def figure(scenarios: Sequence[Scenario], wanted: Wanted) -> Figure:
+def figure(scenarios: Sequence[Scenario], wanted: Wanted, *, logarithmic: bool = False) -> Figure:
     """A panel for each figure, a row for each scenario, bars with the intervals."""
     names = [one.name for one in scenarios]
     result, panels = new_figure(len(wanted), 0.75 + 0.3 * len(names), sharey=True)
@@ -35,8 +35,15 @@ def figure(scenarios: Sequence[Scenario], wanted: Wanted) -> Figure:
                               label=None if drawn else label(world))  # fmt: skip
                 drawn = True
         axes.set_title(title, loc="left", fontsize=8)
-        axes.set_xlim(0, most * 1.12 or 1.0)
-        axes.xaxis.set_major_locator(MaxNLocator(TICKS))
+        if logarithmic:
+            axes.set_xscale("log")
+            axes.margins(x=0.1)
+            axes.xaxis.set_major_locator(LogLocator(numticks=TICKS))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        else:
+            axes.set_xlim(0, most * 1.12 or 1.0)
+            axes.xaxis.set_major_locator(MaxNLocator(TICKS))
         axes.grid(visible=False, axis="y")
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)

@@ -172,7 +172,8 @@ def summary(parts: list[Any]) -> Any:
 def scenario_toml(toy: Toy) -> str:
     arrivals = f'{{process = "constant", rate_per_s = {toy.rate_per_s}}}' if toy.rate_per_s else '{process = "burst"}'
     fault = f'{{kind = "host_kill", at_s = {toy.lost_at_s}, target = "worker-1"}}'
-    faults = "" if toy.lost_at_s is None else f"faults = [{fault}]\n"
+    other = f'{{kind = "scheduler_kill", at_s = {toy.lost_at_s}, target = "scheduler-1"}}'
+    faults = "" if toy.lost_at_s is None else f"faults = [{fault}, {other}]\n"
     return f"""name = "{toy.name}"
 claims = {json.dumps(list(toy.claims))}
 {faults}[topology]

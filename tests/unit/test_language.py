@@ -2,6 +2,8 @@
 
 # ruff: noqa: RUF001 - Chinese punctuation
 
+import ast
+
 import jinja2
 import pytest
 
@@ -57,6 +59,21 @@ def test_templates_keep_markdown_of_the_text_and_escape_what_is_filled_in() -> N
 def test_every_text_of_code_and_templates_has_a_checked_translation_with_the_same_fields() -> None:
     assert len(list(catalogue.wanted())) > 100
     assert catalogue.faults("zh") == []
+
+
+def test_no_text_of_the_code_is_hidden_from_the_catalogue() -> None:
+    """The extractor does not look into f-strings, before Python 3.12."""
+    known = {language.first_form(one.id) for one in catalogue.wanted()}
+    called = {
+        argument.value
+        for path in catalogue.SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"gettext", "mark"}
+        for argument in node.args[:1]
+        if isinstance(argument, ast.Constant)
+    }
+    assert len(called) > 100
+    assert called - known == set()
 
 
 @pytest.mark.parametrize(
