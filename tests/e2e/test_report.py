@@ -22,6 +22,10 @@ FIGURES = 10
 """Those for which the invented runs have data."""
 
 
+pytestmark = [pytest.mark.timeout(240), pytest.mark.xdist_group("report")]
+"""The build of both editions is shared, and takes half a minute."""
+
+
 def pages(source: str, folder: Path) -> render.Pages:
     return render.Pages(source, render.Title("Title", "sub", "2026-01-01"), folder, "figures")
 
