@@ -10,10 +10,11 @@ import re
 
 from reports.language import current, gettext, mark, pgettext
 
-_NUMBER = r"[−-]?\d[\d,]*(?:\.\d+)?"
+_NUMBER = r"(?:\d{4}-\d\d-\d\d|−?\d[\d,]*(?:\.\d+)?)"
+"""A date is one figure."""
 _COUNT = rf"n = {_NUMBER}(?: or {_NUMBER})?"
 _FIGURE = re.compile(
-    rf"(?<![\w.]){_NUMBER}(?: ?/ ?{_NUMBER})*(?:/s\b| ?%| (?:s|ms|us|MB|KB)(?!\w))?"
+    rf"(?<![\w.-]){_NUMBER}(?: ?/ ?{_NUMBER})*(?:/s\b| ?%| (?:s|ms|us|MB|KB)(?!\w))?"
     rf"(?: \((?:{_NUMBER} to {_NUMBER}, )?{_COUNT}\))?"
 )
 _NOTE = re.compile(rf" \({_COUNT}\)$")
@@ -39,6 +40,7 @@ PHRASES = (
     # benchmarks
     mark("one: p50 #, p99 #"), mark("a bare put p50 #"), mark("concurrent #"), mark("in batches of #: #"),
     mark("# in all, #"), mark("# in all, #, # run twice"), mark("serialise #, p50 #"), mark("deserialise #, p50 #"),
+    mark("many are submitted by one call: threads that each wait for their own reach less"),
     mark("the typical operation is meant: more than # take longer than #"),
     # latency
     mark("p50 #"), mark("p95 #"), mark("p99 #"), mark("poll, mean #"), mark("watch, mean #"),
@@ -59,12 +61,12 @@ PHRASES = (
     mark("idle, #"), mark("busy, #"), mark("# of a core"), mark("# for each write"),
     mark("a task takes # writes, # to etcd and # from it"),
     mark("tasks of #"), mark("share of the time that slots are busy #"), mark("a task alone"),
-    mark("# of its latency are writes to etcd"), mark("tasks without duration"), mark("# of # cores are busy"),
-    mark("tasks last, or etcd has a machine of its own: without duration, all on one, the processors bind"),
+    mark("# of its latency are writes to etcd"), mark("# of # cores are busy"),
+    mark("tasks last, or etcd has a machine of its own: with short tasks, all on one, the processors bind"),
     mark("here"), mark("etcd # away"), mark("# away"), mark("fsync of #"), mark("latency beyond execution, p50 #"),
-    mark("latency beyond execution, p50 # (the same)"), mark("latency beyond execution, p50"), mark("as here #"),
+    mark("latency beyond execution, p50"), mark("as here #"),
     mark("no fsync #"), mark("fsync of # #"), mark("etcd # away #"), mark("# away #"),
-    mark("enqueue with # and # members # and #"),
+    mark("enqueue p50, # member #"), mark("enqueue p50, # #"),
     # optimisations
     mark("everything on #"), mark("at most # #"), mark("one task a transaction #"), mark("next to no cache #"),
     mark("no local queue #"), mark("one transaction at a time #"), mark("pull every #"), mark("# slots a worker"),
@@ -86,8 +88,10 @@ PHRASES = (
     ),
     mark("with # slots hardly any"), mark("# at once"), mark("# at once of # (bound #)"), mark("all done in #"),
     mark("# workers"), mark("#, submit to start p99 #"), mark("there are fewer than # workers"),
+    mark('"medium" goes up to # workers at least: the model needs no more for them'),
+    mark("the most that one scheduler and one etcd give out #"),
     # deployment
-    mark("tried on #-#-#"), mark("# of # steps did what they should"), mark("end to end"), mark("in containers"),
+    mark("tried on #"), mark("# of # steps did what they should"), mark("end to end"), mark("in containers"),
     mark("not all done"), mark("# to #"),
     # where a parameter of the model comes from
     mark("/metrics"), mark("mean commit of the backend, n = #"), mark("mean fsync by puts a fsync, # transactions"),
@@ -107,8 +111,11 @@ PHRASES = (
     mark("what watching adds to a busy client's CPU time, # messages"), mark("writing moments to a spool"),
 )  # fmt: skip
 WITH_NAMES = (
-    mark("not * is meant (no difference here)"),
-    mark("the load is another one: * made no difference here"),
+    mark("* is not meant: nothing was lost here with it"),
+    mark("* is not meant, which changed nothing here"),
+    mark("more runs, or another load, show it: with * nothing was lost here"),
+    mark("more runs, or another load, show it: * changed nothing here"),
+    mark("short tasks (*)"),
     mark("make report ran # benchmarks and the load tests *"),
 )
 """`*`: one or more of the phrases above, or names of scenarios, joined by "and" or "or"."""

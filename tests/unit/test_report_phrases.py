@@ -20,7 +20,7 @@ from reports.phrases import told
 KINDS = ("scheduler", "worker")
 LATIN = {
     "watch", "etcd", "fsync", "put", "make", "report", "docker", "compose", "sustained", "burst", "tandem", "bench",
-    "run", "worker", "scaling",
+    "run", "worker", "scaling", "schedulers", "knee", "short", "ablation", "baseline",
 }  # fmt: skip
 """Names, which stay."""
 
@@ -91,8 +91,8 @@ def test_nothing_that_the_rules_say_stays_english(tmp_path: Path, variant: int) 
         ),
         ("0.004 s in all, 1,500/s, 0 run twice (n = 3 or 5)", "总耗时 0.004 s，1,500/s，重复执行 0 个 (n = 3 或 5)"),
         (
-            "not the poll interval or concurrency is meant (no difference here)",
-            "不包括轮询间隔 或 并发数（在此没有差异）",
+            "the poll interval or concurrency is not meant, which changed nothing here",
+            "不包括轮询间隔 或 并发数，它在此没有带来变化",
         ),
         ("idle: quite unheard of 3 s", "空闲：quite unheard of 3 s"),
         ("", ""),
