@@ -16,6 +16,7 @@ REAL = frozenset({"docs", "faults", "integration", "notebooks"})
 """Folders whose tests run real processes; elsewhere those that ask for `etcd` do, or say so with `xdist_group`."""
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         real = item.path.parent.name in REAL or "etcd" in getattr(item, "fixturenames", ())
