@@ -112,7 +112,7 @@ def _follow(command: list[str], tell: Tell) -> None:
     Raises ExperimentError, with its last lines, where it fails.
     """
     tell("queue and serialisation: starting")
-    environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}  # another run's
     child = subprocess.Popen(
         command,
         cwd=ROOT,

@@ -6,7 +6,5 @@ TIMEOUT_S = 180
 """A notebook takes 10 to 20 s on a quiet machine, several times that beside other work."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.suffix == ".ipynb":
-            item.add_marker(pytest.mark.timeout(TIMEOUT_S))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    item.add_marker(pytest.mark.timeout(TIMEOUT_S))

@@ -8,20 +8,25 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 
-REAL = frozenset({"docs", "faults", "integration", "notebooks"})
-"""Folders whose tests run real processes; elsewhere those that ask for `etcd` do, or say so with `xdist_group`."""
+REAL = ("tests/contract/", "tests/docs/", "tests/faults/", "tests/integration/", "notebooks/")
+"""Folders whose tests run real processes."""
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        real = item.path.parent.name in REAL or "etcd" in getattr(item, "fixturenames", ())
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("real" if real else str(item.path)))
+class OneAtATime(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests with real processes all go to one process of pytest; of the others, those of a file stay together."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "real" if nodeid.startswith(REAL) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneAtATime:
+    return OneAtATime(config, log)
 
 
 def pytest_report_header() -> list[str]:
