@@ -16,11 +16,11 @@ help:  ## show this list
 setup:  ## install what is needed into .venv and .tools (the other targets do this by themselves)
 	@$(PYTHON) .ci/bootstrap
 
-report: setup  ## run the experiments in short, write the report to reports/latest (6 minutes; REPORT_LANG=en or zh: one edition)
+report: setup  ## run the experiments in short, write the report to reports/latest (7 minutes; REPORT_LANG=en or zh: one edition)
 	@$(BIN)/python -m experiments.report $(EDITION)
 
 .PHONY: report-full
-report-full: setup  ## the same at the stated sizes, into reports/full (an hour; goes on where it was stopped)
+report-full: setup  ## the same at the stated sizes, into reports/full (an hour is planned; goes on where it was stopped)
 	@$(BIN)/python -m experiments.report --full $(EDITION)
 
 test: lint  ## lint, check types and import contracts, run all tests and notebooks against a real etcd
