@@ -18,6 +18,8 @@ from experiments import benchmarks, suite, suite_console
 from experiments.claims import deployment
 from experiments.cli import EndpointsOption, LanguagesOption, ProfileOption, SeedOption, WorldOption, Worlds
 from experiments.console import FAILED, INTERRUPTED, clear_errors, fail
+from experiments.planning import example
+from experiments.planning.console import counter
 from experiments.run import clear
 from experiments.sources import digest
 from experiments.world import ExperimentError
@@ -73,7 +75,7 @@ def main(
             return
         remove_strangers(runs, [] if anew else names)
         try:
-            outcome = measure(plan, anew=anew)
+            outcome = measure(plan, anew=anew, quick=not full)
         except KeyboardInterrupt:
             again = "make report-full" if full else "make report"
             fail(again, f"interrupted; what is finished is kept in {runs}: the same command goes on", INTERRUPTED)
@@ -96,15 +98,19 @@ def tell_plan(plan: suite.Plan, missing: list[suite.Job], *, full: bool) -> None
     )
 
 
-def measure(plan: suite.Plan, *, anew: bool) -> suite.Outcome:
-    """The benchmarks, the scenarios, and the verdicts on both. Raises ExperimentError, OSError, KeyboardInterrupt."""
+def measure(plan: suite.Plan, *, anew: bool, quick: bool) -> suite.Outcome:
+    """The benchmarks, the scenarios, a plan, and the verdicts. Raises ExperimentError, OSError, KeyboardInterrupt."""
     plan.root.mkdir(parents=True, exist_ok=True)
     (plan.root / COMPLETE).unlink(missing_ok=True)
     if "real" in plan.worlds and plan.endpoints is None:
         run_benchmarks(plan.root, anew=anew)
     if RECORDED.is_file() and not (plan.root / RECORDED.name).exists():
         shutil.copyfile(RECORDED, plan.root / RECORDED.name)
-    return suite_console.run(plan, "report")
+    outcome = suite_console.run(plan, "report")
+    if "sim" in plan.worlds:
+        with counter("plan") as tell:
+            example.write(plan.root, quick=quick, profile=plan.profile, tell=tell)
+    return outcome
 
 
 def run_benchmarks(root: Path, *, anew: bool) -> None:

@@ -64,7 +64,8 @@ def claim_texts() -> Iterator[tuple[str, str]]:
     """The statements of the claims, which are not code, with their file: `claims.json` carries them into the report."""
     for path in sorted((SOURCE.parent / "experiments").rglob("claims.toml")):
         for claim in tomllib.loads(path.read_text("utf-8"))["claim"]:
-            yield path.relative_to(SOURCE.parent).as_posix(), str(claim["statement"])
+            for text in ("stated", "statement"):
+                yield path.relative_to(SOURCE.parent).as_posix(), str(claim[text])
 
 
 def current(language: Language) -> Catalog:

@@ -17,6 +17,7 @@ from reports import (
     selection,
     tables,
     tables_claims,
+    tables_deployment,
     tables_faults,
     tables_resources,
     tables_setting,
@@ -32,7 +33,7 @@ from reports.runs import WORLDS, Runs, Scenario, World
 MODULES = {
     "sel": selection, "tables": tables, "tables_claims": tables_claims, "tables_faults": tables_faults,
     "tables_resources": tables_resources, "setting": tables_setting, "facts": facts, "headline": headline,
-    "attribution": attribution, "effects": effects,
+    "attribution": attribution, "effects": effects, "deployment": tables_deployment,
 }  # fmt: skip
 MOST_NAMED = 4
 

@@ -78,6 +78,26 @@ def evidence(section: Any, paths: Any) -> Md:
     return Md(": ".join(parts) or MISSING)
 
 
+def headline(rows: Sequence[dict[str, Any]], caption: str) -> Md:
+    """Every claim on one line or two: the figure that counts most, the verdict in a word, and a run."""
+    cells = []
+    for claim in rows:
+        stated = sourced(escape(gettext(str(claim.get("stated")))), _source(claim, "stated"))
+        name = Md(f"**{escape(claim.get('id'))}** {stated}")
+        word = split_verdict(claim.get("verdict"))[0]
+        figures = [_first(claim, key) for key in ("measured", "predicted")]
+        cells.append([name, *figures, verdict(word), evidence(None, (claim.get("evidence") or [])[:1])])
+    header = [gettext("claim"), gettext("measured"), gettext("model"), gettext("verdict"), gettext("run")]
+    return table("headline", caption, header, cells, "lllll", widths=(30, 26, 18, 10, 16), small=True)
+
+
+def _first(claim: dict[str, Any], key: str) -> Md:
+    """The first of the parts that a rule has told, which is the one that counts most."""
+    told = claim.get(key)
+    shown = claim_value(told.split("; ")[0] if isinstance(told, str) else told)
+    return shown if shown == MISSING else Md(sourced(shown, _source(claim, key)))
+
+
 def claims(rows: Sequence[dict[str, Any]], caption: str) -> Md:
     """Every claim with its verdict and where the evidence is."""
     cells = []

@@ -47,6 +47,7 @@ def evaluate(root: Path) -> list[Verdict]:
             Verdict(
                 id=claim.id,
                 section=claim.section,
+                stated=claim.stated,
                 claim=claim.statement,
                 measured=finding.measured,
                 predicted=finding.predicted,

@@ -31,11 +31,12 @@ def _commands(runs: Runs) -> Finding:
     trials = _trials(runs)
     if not trials:
         return Finding(NOT_RUN)
-    texts = [f"tried on {str(runs.json(runs.root / FILE).get('date', 'an unknown date'))[:10]}"]
+    texts = []
     for trial in trials:
         held = sum(bool(step["holds"]) for step in _own(trial))
         name = f"{trial['compose']} {trial['version']}"
         texts.append(f"{name}: {held} of {len(_own(trial))} steps did what they should")
+    texts.append(f"tried on {str(runs.json(runs.root / FILE).get('date', 'an unknown date'))[:10]}")
     broken = [step for trial in trials for step in _own(trial) if not step["holds"]]
     if broken:
         return Finding(FAILS, join([*texts, f"{broken[0]['command']}: {broken[0]['problem']}"]))

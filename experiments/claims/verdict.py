@@ -28,6 +28,8 @@ Change: TypeAlias = Literal["more", "less", "same"]
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     section: str
+    stated: str
+    """In a few words, for the first page."""
     statement: str
 
 
@@ -36,8 +38,10 @@ class Verdict(msgspec.Struct, frozen=True):
 
     id: str
     section: str
+    stated: str
     claim: str
     measured: str
+    """Parts joined by "; ", the one that counts most first."""
     predicted: str
     verdict: str
     condition: str
