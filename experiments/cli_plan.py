@@ -37,6 +37,76 @@ CoresOption = Annotated[
     int | None,
     typer.Option(min=1, help="Cores of the one host that all processes share. Default: as in the model's parameters."),
 ]
+ArrivalsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PROCESS",
+        help="poisson:200/s, constant:50/s, or trace:FILE (seconds from the start, one a line).",
+        show_default=False,
+    ),
+]
+ServiceOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIMES",
+        help="constant:0.1s, exponential:0.1s, lognormal:0.1s:cv=1, uniform:50ms..200ms, or empirical:FILE.",
+        show_default=False,
+    ),
+]
+FromOption = Annotated[
+    Path | None,
+    typer.Option("--from", metavar="RUN", help="Fit arrivals and service times to this run.", show_default=False),
+]
+TargetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TARGET",
+        help="'p99<0.2' (total latency), 'overhead.p99<50ms', 'dispatch.mean<1s', 'utilisation<0.8', "
+        "'throughput>100/s'; several with commas, or given again.",
+        show_default=False,
+    ),
+]
+SurviveOption = Annotated[
+    Killed | None,
+    typer.Option(
+        help="The targets must hold although one is killed: a worker process, a worker's host, a scheduler.",
+        show_default=False,
+    ),
+]
+WorkersOption = Annotated[str, typer.Option(metavar="N", help="Numbers of workers to choose from: 4, 1..20 or 1,2,5.")]
+SlotsOption = Annotated[str, typer.Option(metavar="N", help="Slots of each worker, likewise.")]
+SchedulersOption = Annotated[str, typer.Option(metavar="N", help="Numbers of schedulers, likewise.")]
+DispatchOption = Annotated[str, typer.Option(metavar="MODE", help="watch, poll, or any: whichever is cheaper.")]
+SchedulerIntervalOption = Annotated[
+    str, typer.Option(metavar="TIMES", help="Poll intervals of schedulers to choose from.")
+]
+WorkerIntervalOption = Annotated[str, typer.Option(metavar="TIMES", help="Poll intervals of workers to choose from.")]
+LeaseTtlOption = Annotated[
+    str, typer.Option(metavar="TIMES", help="Times to live to choose from; with --survive only.")
+]
+EtcdMembersOption = Annotated[int, typer.Option(help="Members of the etcd cluster: 1, 3 or 5.")]
+HandlerOption = Annotated[
+    Handler, typer.Option(help="What tasks do: wait for others, or compute (one core at most in each worker).")
+]
+CostOption = Annotated[
+    str,
+    typer.Option(
+        metavar="PRICES", help="Prices in any unit. Default: worker=1,slot=0.1,scheduler=1,core=0 (a busy core)."
+    ),
+]
+TasksOption = Annotated[
+    int | None, typer.Option(min=100, help="Tasks in each simulation. Default: 3,000, more for long latencies.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of load and model.")]
+BudgetOption = Annotated[int, typer.Option(min=20, help="Simulations that the search may take.")]
+PlanOutOption = Annotated[Path, typer.Option(help="Where the answer, its figure and its scenario go.")]
+CheckOption = Annotated[
+    bool,
+    typer.Option(
+        "--check", help="Then run it on the real system. Without any question: check the answer that is in --out."
+    ),
+]
+RepetitionsOption = Annotated[int, typer.Option(min=1, help="Real runs for --check.")]
 
 
 @app.command(
@@ -45,83 +115,30 @@ CoresOption = Annotated[
 )
 def plan(
     *,
-    arrivals: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PROCESS",
-            help="poisson:200/s, constant:50/s, or trace:FILE (seconds from the start, one a line).",
-            show_default=False,
-        ),
-    ] = None,
-    service: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIMES",
-            help="constant:0.1s, exponential:0.1s, lognormal:0.1s:cv=1, uniform:50ms..200ms, or empirical:FILE.",
-            show_default=False,
-        ),
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option("--from", metavar="RUN", help="Fit arrivals and service times to this run.", show_default=False),
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TARGET",
-            help="'p99<0.2' (total latency), 'overhead.p99<50ms', 'dispatch.mean<1s', 'utilisation<0.8', "
-            "'throughput>100/s'; several with commas, or given again.",
-            show_default=False,
-        ),
-    ] = None,
-    survive: Annotated[
-        Killed | None,
-        typer.Option(
-            help="The targets must hold although one is killed: a worker process, a worker's host, a scheduler.",
-            show_default=False,
-        ),
-    ] = None,
-    workers: Annotated[str, typer.Option(metavar="N", help="Numbers of workers to choose from: 4, 1..20 or 1,2,5.")] = (
-        DEFAULT_WORKERS
-    ),
-    slots: Annotated[str, typer.Option(metavar="N", help="Slots of each worker, likewise.")] = DEFAULT_SLOTS,
-    schedulers: Annotated[str, typer.Option(metavar="N", help="Numbers of schedulers, likewise.")] = DEFAULT_SCHEDULERS,
-    dispatch: Annotated[str, typer.Option(metavar="MODE", help="watch, poll, or any: whichever is cheaper.")] = "any",
-    scheduler_interval: Annotated[
-        str, typer.Option(metavar="TIMES", help="Poll intervals of schedulers to choose from.")
-    ] = "50ms,100ms",
-    worker_interval: Annotated[
-        str, typer.Option(metavar="TIMES", help="Poll intervals of workers to choose from.")
-    ] = "100ms,250ms,500ms",
-    lease_ttl: Annotated[
-        str, typer.Option(metavar="TIMES", help="Times to live to choose from; with --survive only.")
-    ] = "2s,5s,10s",
-    etcd_members: Annotated[int, typer.Option(help="Members of the etcd cluster: 1, 3 or 5.")] = 1,
-    handler: Annotated[
-        Handler, typer.Option(help="What tasks do: wait for others, or compute (one core at most in each worker).")
-    ] = Handler.SLEEP,
-    cost: Annotated[
-        str,
-        typer.Option(
-            metavar="PRICES", help="Prices in any unit. Default: worker=1,slot=0.1,scheduler=1,core=0 (a busy core)."
-        ),
-    ] = "",
+    arrivals: ArrivalsOption = None,
+    service: ServiceOption = None,
+    run: FromOption = None,
+    target: TargetOption = None,
+    survive: SurviveOption = None,
+    workers: WorkersOption = DEFAULT_WORKERS,
+    slots: SlotsOption = DEFAULT_SLOTS,
+    schedulers: SchedulersOption = DEFAULT_SCHEDULERS,
+    dispatch: DispatchOption = "any",
+    scheduler_interval: SchedulerIntervalOption = "50ms,100ms",
+    worker_interval: WorkerIntervalOption = "100ms,250ms,500ms",
+    lease_ttl: LeaseTtlOption = "2s,5s,10s",
+    etcd_members: EtcdMembersOption = 1,
+    handler: HandlerOption = Handler.SLEEP,
+    cost: CostOption = "",
     cores: CoresOption = None,
-    tasks: Annotated[
-        int | None, typer.Option(min=100, help="Tasks in each simulation. Default: 3,000, more for long latencies.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of load and model.")] = 1,
-    budget: Annotated[int, typer.Option(min=20, help="Simulations that the search may take.")] = 400,
+    tasks: TasksOption = None,
+    seed: SeedOption = 1,
+    budget: BudgetOption = 400,
     jobs: JobsOption = None,
     profile: ProfileOption = None,
-    out: Annotated[Path, typer.Option(help="Where the answer, its figure and its scenario go.")] = OUT,
-    check: Annotated[
-        bool,
-        typer.Option(
-            "--check", help="Then run it on the real system. Without any question: check the answer that is in --out."
-        ),
-    ] = False,
-    repetitions: Annotated[int, typer.Option(min=1, help="Real runs for --check.")] = 5,
+    out: PlanOutOption = OUT,
+    check: CheckOption = False,
+    repetitions: RepetitionsOption = 5,
     endpoints: EndpointsOption = None,
 ) -> None:
     """Find the cheapest configuration that meets a target: workers, slots, schedulers, dispatch, intervals, lease TTL.

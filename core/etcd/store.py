@@ -6,7 +6,6 @@ of the grpc library; what is done there must be short (put the reply into an inb
 
 import math
 import queue
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,17 +14,17 @@ from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
 
 from core.etcd.channel import open_channel, parse_endpoints
 from core.etcd.errors import EtcdUnreachable, EtcdUnsupported, classify
+from core.etcd.interrupts import uninterrupted
+from core.etcd.pages import Pages
 from core.etcd.wire import Wire
 from core.kv.requests import (
     Compare,
     CompareField,
     CompareOp,
     EtcdRequest,
-    Found,
     Get,
     Grant,
     Granted,
-    Kv,
     Reason,
     Refused,
     Response,
@@ -39,9 +38,6 @@ from core.kv.requests import (
 DEFAULT_NAMESPACE = "/tandem/"
 DEFAULT_TIMEOUT_S = 5.0
 OLDEST_VERSION = (3, 4)
-PAGE_KEYS = 10_000
-"""Keys asked for in one message. Markers are some 300 bytes, so a page stays far below the receive limit."""
-
 MOST_OPERATIONS = 4096
 """Nobody gains from larger transactions: 512 operations a transaction were as fast as any number above."""
 
@@ -103,7 +99,7 @@ class EtcdStore:
                     writes=writes,
                 )
             case Get():
-                _Pages(self, request, reply, patience_s).ask()
+                Pages(self._page, request, reply, patience_s).ask()
             case Grant(ttl_s):
                 self._start(
                     self._grant,
@@ -124,8 +120,19 @@ class EtcdStore:
     def call(self, request: EtcdRequest, timeout_s: float | None = None) -> Response:
         """Send `request` and wait for its answer. Never raises."""
         box: queue.SimpleQueue[Response] = queue.SimpleQueue()
-        self.send(request, box.put, timeout_s)
+        with uninterrupted():
+            self.send(request, box.put, timeout_s)
         return box.get()  # grpc answers every call by its deadline
+
+    def _page(self, request: Get, reply: Reply, timeout_s: float) -> None:
+        self._start(
+            self._range,
+            lambda: self.wire.get(request),
+            lambda answer: self.wire.found(request, answer),
+            reply,
+            timeout_s,
+            writes=False,
+        )
 
     def _start(
         self,
@@ -231,51 +238,6 @@ class EtcdStore:
     def close(self) -> None:
         """Close the connection; calls in flight are answered with `Unknown`."""
         self.channel.close()
-
-
-class _Pages:
-    """One `Get`, asked page by page at the revision of the first page."""
-
-    def __init__(self, store: EtcdStore, get: Get, reply: Reply, timeout_s: float) -> None:
-        self._store = store
-        self._get = get
-        self._reply = reply
-        self._deadline = time.monotonic() + timeout_s
-        self._page = PAGE_KEYS
-        self._revision = get.revision
-        self._from = get.key
-        self._kvs: list[Kv] = []
-        self._first: Found | None = None
-
-    def ask(self) -> None:
-        get, wire = self._get, self._store.wire
-        left = get.limit - len(self._kvs) if get.limit else self._page
-        rest = Get(self._from, get.end, min(left, self._page), self._revision, get.keys_only, get.count_only)
-        self._store._start(  # noqa: SLF001
-            self._store._range,  # noqa: SLF001
-            lambda: wire.get(rest),
-            lambda answer: wire.found(rest, answer),
-            self._take,
-            max(self._deadline - time.monotonic(), 0.001),
-            writes=False,
-        )
-
-    def _take(self, answer: Response) -> None:
-        if isinstance(answer, Refused) and answer.reason is Reason.TOO_LARGE and self._page > 1:
-            self._page //= 8
-            self.ask()
-            return
-        if not isinstance(answer, Found):
-            self._reply(answer)
-            return
-        first = self._first = self._first or answer
-        self._kvs += answer.kvs
-        if answer.more and answer.kvs and len(self._kvs) != self._get.limit:
-            self._revision = self._revision or answer.revision
-            self._from = answer.kvs[-1].key + "\0"
-            self.ask()
-            return
-        self._reply(Found(tuple(self._kvs), first.revision, answer.more, first.count))
 
 
 def _answer(done: Any, decode: Callable[[Any], Response], *, writes: bool) -> Response:

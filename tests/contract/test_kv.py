@@ -123,7 +123,7 @@ def test_range_in_key_order_with_limit_and_count(world: World) -> None:
 
 
 def test_more_keys_than_a_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.etcd.store.PAGE_KEYS", 7)
+    monkeypatch.setattr("core.etcd.pages.PAGE_KEYS", 7)
     revision = write(world, *(Put(f"p/{number:03d}", ONE) for number in range(50)))
     for limit, expected in ((0, 50), (20, 20), (50, 50)):
         found = world.call(Get("p/", "p0", limit=limit))
