@@ -5,19 +5,16 @@ no point pays for what an earlier one left there.
 """
 
 import contextlib
-import queue
-import subprocess
-import sys
-import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 import psutil
 
 from core.etcd.embedded import EmbeddedEtcd
-from experiments.components import ROOT, Components
+from experiments.child import Child
+from experiments.components import Components
 from experiments.curves_load import Outcome, Place, Round
 from experiments.curves_probe import Probe, Shares
 from experiments.curves_sweeps import Point
@@ -30,7 +27,6 @@ ROUND_TIMEOUT_S = 60.0
 """A round is made to last about three seconds; slow machines and wrong guesses get twenty times that."""
 SUBMITTED_EVERY_S = 120.0
 """A chunk of a backlog takes a second."""
-EXIT_TIMEOUT_S = 5.0
 
 WARM_UP_S = 0.3
 WARM_UP_TASKS = (40, 1_000)
@@ -66,11 +62,11 @@ class Life:
             place = Place(",".join(self._etcd.endpoints), NAMESPACE)
             topology = self._point.scenario.topology
             self._components = stack.enter_context(Components(topology, place.endpoints, NAMESPACE))
-            self._load = stack.enter_context(Helper("load", place))
+            self._load = stack.enter_context(_helper("load", place))
             started = [name for name in self._components.names if not (self._held and name.startswith("scheduler"))]
             for name in started:
                 self._components.start(name)
-            self._watchers = [stack.enter_context(Helper("watch", place)) for _ in range(self._point.watchers)]
+            self._watchers = [stack.enter_context(_helper("watch", place)) for _ in range(self._point.watchers)]
             for watcher in self._watchers:
                 watcher.hear(READY_TIMEOUT_S)
             self._components.wait_registered(started)
@@ -94,7 +90,7 @@ class Life:
         tasks = most if bound is None else int(min(max(bound * WARM_UP_S, fewest), most))
         self._load.say(Round(point.of(tasks, 0), ROUND_TIMEOUT_S))
         self._load.hear(READY_TIMEOUT_S)
-        self._load.go()
+        self._load.say({})  # the round that is ready begins
         return self._finished(tasks).steady.rate_per_s
 
     def measure(self, point: Point, repetition: int, tasks: int) -> Measurement:
@@ -106,7 +102,7 @@ class Life:
         probe = Probe(lambda: self._ours, self._etcd.metrics_url())
         probe.start()
         try:
-            self._load.go()
+            self._load.say({})  # the round that is ready begins
             if self._held:
                 self._start_schedulers()
             outcome = self._finished(tasks)
@@ -140,63 +136,6 @@ class Life:
         self._ours = {name: processes for name, processes in ours.items() if processes}
 
 
-class Helper:
-    """A process of `experiments.curves_load`; ended on exit. It ends by itself when we do."""
-
-    def __init__(self, kind: str, place: Place) -> None:
-        self._kind = kind
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.curves_load", kind, msgspec.json.encode(place).decode()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            start_new_session=True,
-        )
-        self.pid = self._process.pid
-        self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._listener = threading.Thread(target=self._listen, name=kind, daemon=True)
-        self._listener.start()
-
-    def say(self, words: Any) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(msgspec.json.encode(words) + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError as error:
-            raise ExperimentError(f"the {self._kind} process has ended") from error
-
-    def go(self) -> None:
-        """Have the round that is ready begin."""
-        self.say({})
-
-    def hear(self, timeout_s: float) -> dict[str, Any]:
-        """What it says next. Raises ExperimentError where it says nothing in time, ends, or names an error."""
-        try:
-            said = self._said.get(timeout=timeout_s)
-        except queue.Empty:
-            raise ExperimentError(f"the {self._kind} process does not answer") from None
-        if "error" in said:
-            raise ExperimentError(f"the {self._kind} process: {said['error']}")
-        return said
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._said.put(msgspec.json.decode(line))
-        self._said.put({"error": f"ended with status {self._process.wait()}"})
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(EXIT_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._listener.join()
-        self._process.stdout.close()
+def _helper(kind: str, place: Place) -> Child:
+    """A process of `experiments.curves_load`."""
+    return Child(f"the {kind} process", "experiments.curves_load", kind, msgspec.json.encode(place).decode())

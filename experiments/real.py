@@ -1,13 +1,8 @@
 """The real world: real processes around a real etcd, on this machine."""
 
 import contextlib
-import json
-import queue
 import secrets
 import statistics
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,7 +21,8 @@ from core.etcd.store import EtcdStore
 from core.kv.requests import Delete, Put, Txn
 from core.model import SchedulerRecord
 from experiments import aftermath, environment, etcd_metrics, faults, load, trace
-from experiments.components import ROOT, Components, child_environment
+from experiments.child import Child
+from experiments.components import Components, child_environment
 from experiments.sampling import Sampler
 from experiments.schema import Scenario
 from experiments.workload import BASE_MS, Workload
@@ -203,27 +199,21 @@ class LoadProcess:
         )
         self._give_up_s = last_s + 2 * job.timeout_s
         self._tasks = len(workload)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "experiments.load", msgspec.json.encode(job).decode()],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=ROOT,
-            env=child_environment(),
-            start_new_session=True,
+        self._child = Child(
+            "the load generator",
+            "experiments.load",
+            msgspec.json.encode(job).decode(),
+            environment=child_environment(),
+            patience_s=0.0,
         )
-        self.pid = self._process.pid
-        self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self._listener = threading.Thread(target=self._listen, name="load", daemon=True)
-        self._listener.start()
+        self.pid = self._child.pid
 
     def wait_ready(self) -> None:
         """Raises ExperimentError where it does not connect."""
-        self._next(time.monotonic() + READY_TIMEOUT_S)
+        self._child.hear(READY_TIMEOUT_S)
 
     def start(self, second_zero: float) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"start": second_zero}).encode() + b"\n")
-        self._process.stdin.flush()
+        self._child.say({"start": second_zero})
 
     def wait(self, tell: Tell, check: Callable[[], None]) -> int:
         """Until it is done; the number of tasks that did not end in time. Calls `check` now and then.
@@ -231,48 +221,21 @@ class LoadProcess:
         Raises ExperimentError where it fails or hangs, and what `check` raises.
         """
         deadline = time.monotonic() + self._give_up_s
-        while "unfinished" not in (said := self._next(deadline)):
+        while "unfinished" not in (said := self._child.hear(deadline - time.monotonic())):
             check()
             ended = int(said["submitted"]) - int(said["pending"])
             tell(f"{ended:,} of {self._tasks:,} tasks done")
         return int(said["unfinished"])
 
-    def _next(self, deadline: float) -> dict[str, Any]:
-        try:
-            said = self._said.get(timeout=max(deadline - time.monotonic(), 0.0))
-        except queue.Empty:
-            raise ExperimentError("the load generator does not answer") from None
-        if "error" in said:
-            raise ExperimentError(f"the load generator: {said['error']}")
-        return said
-
-    def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._said.put(msgspec.json.decode(line))
-        self._said.put({"error": f"ended with status {self._process.wait()}"})
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._end(0.0)
+        self._child.__exit__(kind, error, at)
 
     def close(self) -> None:
         """Let it disconnect; its spool is complete then. Calling it again does nothing."""
-        self._end(EXIT_TIMEOUT_S)
-
-    def _end(self, patience_s: float) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        try:
-            self._process.wait(patience_s)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._listener.join()
-        self._process.stdin.close()
-        self._process.stdout.close()
+        self._child.wait(EXIT_TIMEOUT_S)
 
 
 def _process(pid: int) -> list[psutil.Process]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
-from core.etcd.embedded import EmbeddedEtcd
+import msgspec
+
 from core.etcd.store import EtcdStore
 from core.etcd.watch import Watcher
 from core.kv.requests import EtcdRequest, Found, Get, Put, Response, Txn, TxnDone
@@ -53,14 +54,22 @@ def _puts_of(batch: int, first: int) -> Txn:
     return Txn((), tuple(Put(f"task/{(first + number) % KEYS:032x}", MARKER) for number in range(batch)))
 
 
-class Bench:
-    """Measurements against one embedded server."""
+class Place(msgspec.Struct, frozen=True):
+    """The server that is measured, as another process may know it."""
 
-    def __init__(self, etcd: EmbeddedEtcd, store: EtcdStore) -> None:
-        self._etcd = etcd
-        self.store = store
-        self._pid = etcd.pid()
-        self._stores = [store]
+    endpoints: str
+    namespace: str
+    pid: int
+    metrics_url: str
+
+
+class Bench:
+    """Measurements against one server."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._pid = place.pid
+        self._stores = [EtcdStore(place.endpoints, place.namespace)]
         self._made: dict[int, itertools.cycle[Txn]] = {}
 
     def _put(self, batch: int) -> Txn:
@@ -85,20 +94,20 @@ class Bench:
 
     def _several(self, connections: int) -> list[EtcdStore]:
         while len(self._stores) < connections:
-            self._stores.append(EtcdStore(",".join(self._etcd.endpoints), self.store.namespace))
+            self._stores.append(EtcdStore(self._place.endpoints, self._place.namespace))
         return self._stores[:connections]
 
     def close(self) -> None:
-        """The connections that were opened here."""
-        for store in self._stores[1:]:
+        """All connections."""
+        for store in self._stores:
             store.close()
 
     def _watched(self, cell: Cell, work: Callable[[], list[float]]) -> Seen:
-        before = etcd_metrics.read(self._etcd.metrics_url())
+        before = etcd_metrics.read(self._place.metrics_url)
         server_s, own_s = cpu_s(self._pid), time.process_time()
         latencies = work()
         own_s, server_s = time.process_time() - own_s, cpu_s(self._pid) - server_s
-        after = etcd_metrics.read(self._etcd.metrics_url())
+        after = etcd_metrics.read(self._place.metrics_url)
         count, fsyncs = len(latencies), max(after.fsyncs - before.fsyncs, 1.0)
         return Seen(
             tuple(latencies),
@@ -128,7 +137,7 @@ class Bench:
                 answered.append(time.perf_counter())
             return latencies
 
-        with Listener(",".join(self._etcd.endpoints), self.store.namespace) as listener:
+        with Listener(self._place.endpoints, self._place.namespace) as listener:
             self._until_heard(listener)
             before_s = cpu_s(listener.pid)
             found = self._watched(cell, work)
@@ -145,11 +154,6 @@ class Bench:
             self._closed(iter([self._put(1)]), 1)
             time.sleep(SETTLE_S)
         listener.moments()
-
-    def commits(self) -> tuple[float, float]:
-        """Commits of the backend so far, and their time in all."""
-        reading = etcd_metrics.read(self._etcd.metrics_url())
-        return reading.commits, reading.commit_s
 
     def _puts(self, batch: int, until: float) -> Iterator[Txn]:
         while time.perf_counter() < until:

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from core.etcd.binary import Server
 from core.etcd.embedded import EmbeddedEtcd
-from core.etcd.store import EtcdStore
+from experiments import etcd_metrics
 from experiments.calibration import cells, decisions, fit
 from experiments.calibration.book import Book
+from experiments.calibration.caller import Caller
 from experiments.calibration.cells import Cell, Seen
-from experiments.calibration.etcd import Bench, Read, WatchCost
+from experiments.calibration.etcd import Place, Read, WatchCost
 from experiments.calibration.unknowns import UNKNOWNS, solve
 from experiments.world import Tell
 from sim.parameters import Values, WriteTimes
@@ -71,22 +72,18 @@ def watch_server(server: Server, tell: Tell, *, quick: bool) -> Found:
 def one_round(found: Found, etcd: EmbeddedEtcd, tell: Tell, *, quick: bool) -> None:
     """Every cell once, rests first, large batches last."""
     seconds = 0.4 if quick else 1.0
-    store = EtcdStore(",".join(etcd.endpoints), "/calibrate/")
-    try:
-        bench = Bench(etcd, store)
+    place = Place(",".join(etcd.endpoints), "/calibrate/", etcd.pid(), etcd.metrics_url())
+    with Caller(place) as caller:
         for cell in (*cells.rests(), *cells.writes()):
             tell(cell.name)
-            found.seen[cell].append(bench.measure(cell, seconds if cell.batch < LARGE else seconds / 2))
+            found.seen[cell].append(caller.measure(cell, seconds if cell.batch < LARGE else seconds / 2))
         tell("reads and watches")
         for keys in (1, 30, 300, 1000):
-            found.reads[keys].append(bench.reads(keys, 40))
-        found.costs += [bench.watch_cost(batch, 8, seconds / 2) for batch in WATCHED]
-        commits, commit_s = bench.commits()
-        found.commits += int(commits)
-        found.commit_s += commit_s
-        bench.close()
-    finally:
-        store.close()
+            found.reads[keys].append(caller.reads(keys, 40))
+        found.costs += [caller.watch_cost(batch, 8, seconds / 2) for batch in WATCHED]
+    reading = etcd_metrics.read(etcd.metrics_url())
+    found.commits += int(reading.commits)
+    found.commit_s += reading.commit_s
 
 
 def conclude(book: Book, found: Found, tell: Tell, *, cores: int, quick: bool, disturbed: bool) -> Kept:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reports import headline, tables_claims, tables_setting
+from reports import headline, tables_claims, tables_deployment, tables_setting
 from reports.estimate import Estimate
 from reports.runs import Runs, load_runs
 from tests.unit.reports_synthetic import Toy, write_runs
@@ -128,3 +128,58 @@ def test_the_median_wait_is_told_in_puts(tmp_path: Path) -> None:
     wait = one.get("real", "latency_s.dispatch.p50") or Estimate()
     assert wait.value is not None
     assert tables_setting.puts_in_dispatch(one) == (2.0, wait.value * 1000 / 2.0)
+
+
+CLAIM = {
+    "id": "THR-1", "section": "2.1", "stated": "1 × 10 slots: about 10/s", "claim": "One worker ...",
+    "measured": "watch 9.91/s (n = 3); poll 6.6/s", "predicted": "", "verdict": "holds only if",
+    "condition": "dispatch is by watch", "evidence": ["scaling-1", "scaling-poll-100-rate"],
+}  # fmt: skip
+
+
+def test_at_a_glance_a_claim_is_its_first_figure_a_word_and_a_run() -> None:
+    row = str(tables_claims.headline([CLAIM], "Glance.")).splitlines()[4]
+    assert [cell.strip() for cell in row.strip("|").split("|")] == [
+        "**THR-1** 1 × 10 slots: about 10/s",
+        "watch 9.91/s (n\xa0=\xa03)",
+        "—",
+        "[**holds only if**]{.verdict-partly}",
+        "`scaling-1`",
+    ]
+
+
+def test_a_claim_without_a_run_shows_none_at_a_glance() -> None:
+    row = str(tables_claims.headline([CLAIM | {"verdict": "not run", "evidence": [], "measured": ""}], "Glance."))
+    assert "| — | — | [**not run**]{.verdict-open} | — |" in row
+
+
+FIGURES = {
+    "submitted": 150, "completed": 150, "lost": 0, "throughput_per_s": 29.526, "enqueue_p50_s": 0.0208,
+    "total_p50_s": 3.05,
+}  # fmt: skip
+
+
+def test_both_deployments_stand_beside_each_other(tmp_path: Path) -> None:
+    write_runs(tmp_path, (Toy("scaling-3"),), repetitions=1)
+    step = {"command": "tandem-bench run scaling-3 --quick --deployed", "figures": FIGURES}
+    steps = [{"command": "docker-compose up -d"}, step, {"command": "tandem-bench run other", "figures": {}}]
+    trial = {"compose": "docker-compose", "version": "1.29.2", "steps": steps}
+    (tmp_path / "containers.json").write_text(json.dumps({"date": "2026-11-26T00:14:36+00:00", "trials": [trial]}))
+    runs = load_runs(tmp_path)
+    assert tables_deployment.tried_on(runs) == "2026-11-26"
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in str(tables_deployment.deployments(runs, "Both.")).splitlines()
+        if line.startswith("| `")
+    ]
+    assert [row[:2] for row in rows] == [
+        ["`scaling-3`", "processes, this machine"],
+        ["`scaling-3`", "containers, docker-compose 1.29.2"],
+    ]
+    assert rows[1][2:] == ["150", "0", "29.5", "20.8", "3.05"]
+    assert all(cell != "—" for cell in rows[0])
+
+
+def test_without_a_trial_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    write_runs(tmp_path, (Toy("scaling-3"),), repetitions=1)
+    assert tables_deployment.runs_in_containers(load_runs(tmp_path)) == []

@@ -1,0 +1,78 @@
+"""The client of the cells, in a process of its own: one that does nothing else, as the processes of the system do.
+
+What it costs to wake up depends on how much a process carries along. For each line that it reads, which says what to
+measure, it says what it saw. It ends with its parent.
+"""
+
+import sys
+
+import msgspec
+
+from experiments.calibration.cells import Cell, Seen
+from experiments.calibration.etcd import Bench, Place, Read, WatchCost
+from experiments.child import Child
+
+PATIENCE_S = 60.0
+"""Beyond the time that was asked for."""
+
+
+class Measure(msgspec.Struct, tag=True):
+    cell: Cell
+    seconds: float
+
+
+class Reads(msgspec.Struct, tag=True):
+    keys: int
+    repeats: int
+
+
+class WatchCosts(msgspec.Struct, tag=True):
+    batch: int
+    concurrency: int
+    seconds: float
+
+
+class Caller(Child):
+    """The other end. Its methods raise ExperimentError where it does not answer."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__("the process that calls etcd", __name__, msgspec.json.encode(place).decode())
+
+    def measure(self, cell: Cell, seconds: float) -> Seen:
+        """Run a cell for about so long."""
+        self.say(Measure(cell, seconds))
+        return msgspec.convert(self.hear(PATIENCE_S + seconds), Seen)
+
+    def reads(self, keys: int, repeats: int) -> Read:
+        self.say(Reads(keys, repeats))
+        return msgspec.convert(self.hear(PATIENCE_S), Read)
+
+    def watch_cost(self, batch: int, concurrency: int, seconds: float) -> WatchCost:
+        """What watching adds to the CPU time of a busy client and of the server."""
+        self.say(WatchCosts(batch, concurrency, seconds))
+        return msgspec.convert(self.hear(PATIENCE_S + 2 * seconds), WatchCost)
+
+
+def main(place: str) -> None:
+    bench = Bench(msgspec.json.decode(place, type=Place))
+    asked = msgspec.json.Decoder(Measure | Reads | WatchCosts)
+    try:
+        for line in sys.stdin:
+            sys.stdout.buffer.write(msgspec.json.encode(_answer(bench, asked.decode(line))) + b"\n")
+            sys.stdout.buffer.flush()
+    finally:
+        bench.close()
+
+
+def _answer(bench: Bench, what: Measure | Reads | WatchCosts) -> Seen | Read | WatchCost:
+    match what:
+        case Measure(cell, seconds):
+            return bench.measure(cell, seconds)
+        case Reads(keys, repeats):
+            return bench.reads(keys, repeats)
+        case WatchCosts(batch, concurrency, seconds):
+            return bench.watch_cost(batch, concurrency, seconds)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
