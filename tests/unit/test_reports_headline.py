@@ -131,7 +131,7 @@ def test_the_median_wait_is_told_in_puts(tmp_path: Path) -> None:
 
 
 CLAIM = {
-    "id": "THR-1", "section": "2.1", "stated": "1 × 10 slots: about 10/s", "claim": "One worker ...",
+    "id": "THR-1", "section": "2.1", "stated": "one worker: about 10/s", "claim": "One worker ...",
     "measured": "watch 9.91/s (n = 3); poll 6.6/s", "predicted": "", "verdict": "holds only if",
     "condition": "dispatch is by watch", "evidence": ["scaling-1", "scaling-poll-100-rate"],
 }  # fmt: skip
@@ -140,7 +140,7 @@ CLAIM = {
 def test_at_a_glance_a_claim_is_its_first_figure_a_word_and_a_run() -> None:
     row = str(tables_claims.headline([CLAIM], "Glance.")).splitlines()[4]
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
-        "**THR-1** 1 × 10 slots: about 10/s",
+        "**THR-1** one worker: about 10/s",
         "watch 9.91/s (n\xa0=\xa03)",
         "—",
         "[**holds only if**]{.verdict-partly}",
