@@ -26,7 +26,7 @@ from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 from core.model import TaskSpec
 from experiments import environment
-from experiments.calibration import decisions, fit, resting, server
+from experiments.calibration import decisions, fit, resting, server, slots
 from experiments.calibration.book import Book
 from experiments.world import ExperimentError, Tell
 from sim.parameters import Profile, save
@@ -124,14 +124,16 @@ def _code(book: Book, *, quick: bool) -> None:
     for name, line in decisions.machines(quick=quick).items():
         source = f"replay of the model's recordings, {line.n} groups of events"
         book.line(f"{name}_event_s", f"{name}_item_s", line, source)
-    slots = decisions.slots(quick=quick)
+    costs = slots.in_own_process(quick=quick)
     for name in ("slot_pickup_s", "slot_wrap_s"):
-        book.put(name, slots.streaming_s / 2, "s", "CPU time of a slot for an echo task of no duration, halved")
-    hop_s = max(0.0, slots.alone_s - slots.sleep_s - slots.streaming_s) / 2
-    book.put("slot_hop_s", hop_s, "s", "CPU time of a task of 10 ms alone, without its sleep and the above, halved")
+        book.put(name, costs.streaming_s / 2, "s", "CPU time of a slot for an echo task of no duration, halved")
+    hop_s = max(0.0, costs.alone_s - costs.long_sleep_s - costs.streaming_s) / 2
+    book.put("slot_hop_s", hop_s, "s", "CPU time of a task of 30 ms alone, without its sleep and the above, halved")
     book.put("switch_s", sys.getswitchinterval(), "s", "sys.getswitchinterval")
-    book.put("alarm_s", slots.sleep_s, "s", "CPU time of sleeping for 10 ms")
-    book.put("sleep_overshoot_s", slots.late_s, "s", "median of sleeps of 10 ms in a slot")
+    book.put("alarm_s", costs.short_sleep_s, "s", "CPU time of sleeping for 1 ms")
+    cold_s = max(0.0, costs.long_sleep_s - costs.short_sleep_s)
+    book.put("alarm_cold_s", cold_s, "s", "CPU time of sleeping for 30 ms, less that for 1 ms")
+    book.put("sleep_overshoot_s", costs.late_s, "s", "median of sleeps of 30 ms in a slot")
     rows = decisions.traces(quick=quick)
     book.line("trace_s", "trace_row_s", rows, "writing moments to a spool")
 

@@ -38,7 +38,7 @@ class Surroundings:
         self.config = config
         self.values = config.values
         self.streams = Streams(config.seed)
-        self.host = Host(kernel, config.values.cores)
+        self.host = Host(kernel, config.values.cores, config.values.balance_s)
         self.tasks = Tasks(config.load)
         self.etcd = EtcdStation(
             kernel,

@@ -1,16 +1,17 @@
 """Processors. A Python process is a single server (the GIL) inside the cores that all processes of its host share.
 
-A job is taken when the process is free and a core is: both queues are first come, first served. A process that has more
-to do keeps its core for a time slice, `slice_s`, though others wait. Jobs are shorter than that and not interrupted.
-What a job costs may be known only once it begins.
+A job is taken when the process is free and a core is: all queues are first come, first served. A process that has more
+to do keeps its core for a time slice, `slice_s`, though others wait for it. Jobs are shorter than that and not
+interrupted. What a job costs may be known only once it begins.
 
 Messages are decoded by threads that wait for the GIL until the others have nothing to do, or for `switch_s`: a busy
 process hears of the world a few milliseconds late, and then of much at once.
 
 A process that had nothing to do pays for the first job: `wake_s` where a message woke it (from its socket through its
-threads), `alarm_s` where its own timer did. What messages cost is more after a rest (`sim.coldness`): the way through
-the network's library and the kernel is long. Timers, slots and decisions are not seen to be dearer. A part of what
-waking adds, `tail`, comes after the job's effect: it keeps process and core busy, but nobody waits for it.
+threads), `alarm_s` where its own timer did, and up to `alarm_cold_s` more after a rest. What messages cost is many
+times more after a rest (`sim.coldness`): the way through the network's library and the kernel is long. Slots and
+decisions are not seen to be dearer. A part of what waking adds, `tail`, comes after the job's effect: it keeps process
+and core busy, but nobody waits for it.
 
 Much of what a process does stays inside it: it decodes a message, decides, builds the next request. Such work needs no
 event of the kernel for each piece. It is worked out at once, one piece after the other, up to one that the outside
@@ -39,32 +40,59 @@ AHEAD_S = 0.0005
 """At most about so long is worked out at once."""
 
 
-class Host:
-    """`cores` servers, taken in turn."""
+Queue: TypeAlias = deque[tuple[Callable[..., None], tuple[Any, ...]]]
 
-    def __init__(self, kernel: Kernel, cores: int) -> None:
+
+class Host:
+    """`cores` servers. Who finds one free takes it.
+
+    Who finds none queues at the core it ran on last, as Linux has it, where each core has a queue of its own. A core
+    that runs out of work looks at the queues of others only `balance_s` later: so a core may stand idle while somebody
+    waits for another. With `balance_s` 0 all cores share one queue, and nobody ever waits beside an idle core.
+    """
+
+    def __init__(self, kernel: Kernel, cores: int, balance_s: float = 0.0) -> None:
         self.kernel = kernel
         self.cores = cores
         self.free = cores
-        self.waiting: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
+        self._balance_s = balance_s
+        self._idle = list(range(cores - 1, -1, -1))
+        one: Queue = deque()
+        self.queues: list[Queue] = [deque() if balance_s else one for _ in range(cores)]
 
-    def acquire(self, granted: Callable[..., None], *arguments: Any) -> None:
+    def take(self) -> int:
+        """A free core, of which there must be one."""
+        self.free -= 1
+        return self._idle.pop()
+
+    def acquire(self, home: int, granted: Callable[..., None], *arguments: Any) -> None:
+        """`granted(core, *arguments)` once there is a core; `home`: the one to queue at."""
         if self.free:
-            self.free -= 1
-            granted(*arguments)
+            granted(self.take(), *arguments)
         else:
-            self.waiting.append((granted, arguments))
+            self.queues[home].append((granted, arguments))
 
-    def release(self) -> None:
-        if self.waiting:
-            granted, arguments = self.waiting.popleft()
-            granted(*arguments)
-        else:
-            self.free += 1
+    def release(self, core: int) -> None:
+        queue = self.queues[core]
+        if queue:
+            granted, arguments = queue.popleft()
+            granted(core, *arguments)
+            return
+        self.free += 1
+        self._idle.append(core)
+        if self._balance_s and any(self.queues):
+            self.kernel.call_in(self._balance_s, self._pull)
+
+    def _pull(self) -> None:
+        """A core that is idle takes from the longest queue."""
+        longest = max(self.queues, key=len)
+        if longest and self.free:
+            granted, arguments = longest.popleft()
+            granted(self.take(), *arguments)
 
     def validate(self) -> None:
-        assert 0 <= self.free <= self.cores, "a core was given back twice"
-        assert not (self.free and self.waiting), "somebody waits for a free core"
+        assert 0 <= self.free == len(self._idle) <= self.cores, "a core was given back twice"
+        assert self._balance_s or not (self.free and self.queues[0]), "somebody waits for a free core"
 
 
 Job: TypeAlias = tuple[float, Begin | None, Callable[..., object], tuple[Any, ...], bool, float, bool]
@@ -92,6 +120,7 @@ class Process:
         self._taking = False
         self._switch_s = values.switch_s
         self._busy = False
+        self._core = 0  # it runs there, or ran there last
         self._parked: Callable[[], None] | None = None  # where a stopped process goes on
         self._coldness = Coldness(values.cold_factor, values.cold_warm_s, values.cold_idle_s)
         self._wake_s = values.wake_s
@@ -99,6 +128,7 @@ class Process:
         self._tail = values.tail
         self._tail_s = 0.0  # what the last job has left to do after its effect
         self._alarm_s = values.alarm_s
+        self._alarm_cold_s = values.alarm_cold_s
         self._slice_s = values.slice_s
         self._slice_ends = 0.0
         self._began = self._used_s = 0.0  # of the work under way: since when, and its cost so far
@@ -136,9 +166,9 @@ class Process:
 
     def alarm(self, begin: Begin, finish: Callable[..., object], *arguments: Any, hop_s: float = 0.0) -> None:
         """As `execute`, for what the process has set a timer for."""
-        self._add((0.0, begin, finish, arguments, True, hop_s, False), self._alarm_s)
+        self._add((0.0, begin, finish, arguments, True, hop_s, False), self._alarm_s, self._alarm_cold_s)
 
-    def _add(self, job: Job, wake_s: float) -> None:
+    def _add(self, job: Job, wake_s: float, cold_s: float = 0.0) -> None:
         if not self.alive:
             return
         self._jobs.append(job)
@@ -147,9 +177,9 @@ class Process:
         self._busy = True
         now, host = self._kernel.now, self._host
         self._coldness.wake(now)
-        self._woken_s = wake_s
+        self._woken_s = wake_s + cold_s * self._coldness.degree
         if host.free and not self.stopped:  # as `_want`, with fewer steps
-            host.free -= 1
+            self._core = host.take()
             self._slice_ends = now + self._slice_s
             self._work()
         else:
@@ -185,14 +215,15 @@ class Process:
         if self.stopped:
             self._parked = self._want
         else:
-            self._host.acquire(self._granted)
+            self._host.acquire(self._core, self._granted)
 
-    def _granted(self) -> None:
+    def _granted(self, core: int) -> None:
         if not self.alive or self.stopped:
-            self._host.release()
+            self._host.release(core)
             if self.alive:
                 self._parked = self._want
             return
+        self._core = core
         self._slice_ends = self._kernel.now + self._slice_s
         self._work()
 
@@ -233,10 +264,10 @@ class Process:
     def _finished(self, finish: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         self.cpu_s += self._used_s
         if not self.alive:
-            self._host.release()
+            self._host.release(self._core)
             return
         if self.stopped:
-            self._host.release()
+            self._host.release(self._core)
             self._parked = partial(self._resume, finish, arguments)
             return
         finish(*arguments)
@@ -245,7 +276,7 @@ class Process:
         elif self._tail_s:
             call_in(self._kernel, self._tail_s, self._tail_over)
         else:
-            self._host.release()
+            self._host.release(self._core)
             self._busy = False
             self._coldness.rest(self._kernel.now)
 
@@ -256,10 +287,10 @@ class Process:
     def _go_on_or_yield(self) -> None:
         """Begin the next job on this core, or give the core back."""
         more = self._jobs or self._arrived
-        if more and not self.stopped and (not self._host.waiting or self._kernel.now < self._slice_ends):
+        if more and not self.stopped and (not self._host.queues[self._core] or self._kernel.now < self._slice_ends):
             self._work()
         else:
-            self._host.release()
+            self._host.release(self._core)
             self._go_on()
 
     def _resume(self, finish: Callable[..., object], arguments: tuple[Any, ...]) -> None:

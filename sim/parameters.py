@@ -43,6 +43,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     slice_s: float = 0.0
     """How long a process with more to do keeps its core while others wait for one (Linux: 1 to 3 ms)."""
+    balance_s: float = 0.0
+    """How long a core with nothing to do leaves alone what waits for another; 0: all cores share one queue."""
     network_delay_s: float = 0.00004
     network_jitter_s: float = 0.0
     request_timeout_s: float = 5.0
@@ -98,7 +100,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     switch_s: float = 0.0
     """How long a thread waits for the GIL before it is handed over (`sys.getswitchinterval`); 0: jobs in turn."""
     alarm_s: float = 0.0
-    """CPU time to wake one that has set itself a timer."""
+    alarm_cold_s: float = 0.0
+    """CPU time to wake one that has set itself a timer, and what is added when it is cold."""
     tail: float = 0.0
     """Share of what waking and coldness add that comes after the effect."""
     cold_factor: float = 0.0

@@ -28,7 +28,7 @@ class Replica:
         self._cell = cell
         self._left = transactions
         streams = Streams(seed)
-        host = Host(self._kernel, values.cores)
+        host = Host(self._kernel, values.cores, values.balance_s)
         self._station = EtcdStation(self._kernel, host, values, streams["etcd/fsync"], streams["etcd/kill"])
         self._process = Process(host, "client", values)
         links = [

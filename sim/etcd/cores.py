@@ -29,6 +29,7 @@ class Cores:
         self._idle_cpu = values.etcd_idle_cpu
         self._used_s = 0.0
         self._working = 0
+        self._core = 0  # where some of its work was done last
         self._life = 0
 
     @property
@@ -43,12 +44,14 @@ class Cores:
         self._working += 1
         host = self._host
         if host.free:  # as `acquire`, with fewer steps
-            host.free -= 1
-            self._granted(work_s, self._life, done, arguments)
+            self._granted(host.take(), work_s, self._life, done, arguments)
         else:
-            host.acquire(self._granted, work_s, self._life, done, arguments)
+            host.acquire(self._core, self._granted, work_s, self._life, done, arguments)
 
-    def _granted(self, work_s: float, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    def _granted(
+        self, core: int, work_s: float, life: int, done: Callable[..., object], arguments: tuple[Any, ...]
+    ) -> None:
+        self._core = core
         cost_s = self._coldness.cost(work_s)
         self._used_s += cost_s
         if self._background:
@@ -56,16 +59,16 @@ class Cores:
             cost_s -= later_s
             self._owed_s += later_s
             if self._owed_s >= PORTION_S:
-                self._host.acquire(self._collect)
-        self._kernel.call_in(cost_s, self._finished, life, done, arguments)
+                self._host.acquire(core, self._collect)
+        self._kernel.call_in(cost_s, self._finished, core, life, done, arguments)
 
-    def _collect(self) -> None:
+    def _collect(self, core: int) -> None:
         """Background work has a core."""
         owed_s, self._owed_s = self._owed_s, 0.0
-        self._kernel.call_in(owed_s, self._host.release)
+        self._kernel.call_in(owed_s, self._host.release, core)
 
-    def _finished(self, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-        self._host.release()
+    def _finished(self, core: int, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self._host.release(core)
         if life == self._life:
             done(*arguments)
         self._working -= 1

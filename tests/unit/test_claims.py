@@ -149,7 +149,8 @@ def test_claims_file_is_written_beside_the_runs(tmp_path: Path) -> None:
     good(tmp_path)
     written = json.loads(claims.write(tmp_path).read_text())
     assert [row["id"] for row in written] == [claim.id for claim in claims.load()]
-    assert set(written[0]) == {"id", "section", "claim", "measured", "predicted", "verdict", "condition", "evidence"}
+    told = {"stated", "claim", "measured", "predicted", "verdict", "condition"}
+    assert set(written[0]) == {"id", "section", "evidence", *told}
 
 
 def test_an_interval_is_shown_from_three_repetitions_on(tmp_path: Path) -> None:
