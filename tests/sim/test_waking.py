@@ -79,6 +79,20 @@ def test_a_timer_wakes_more_cheaply_than_a_message() -> None:
     assert bench.done == {"timer": 1.125}
 
 
+def test_a_timer_costs_more_the_colder_the_process_is() -> None:
+    """Cold at first; then it has worked for a second, and is as cold as the rest was long."""
+    bench = Bench(alarm_s=0.125, alarm_cold_s=0.5, cold_factor=FACTOR, cold_warm_s=0.01, cold_idle_s=4.0)
+    bench.process.alarm(lambda: 1.0, lambda: bench.finish("cold"))
+    bench.kernel.run()
+    assert bench.done["cold"] == 1.625
+    bench.process.run(1.0, bench.finish, "warms")
+    bench.kernel.run()
+    rested_at = bench.kernel.now
+    call_in(bench.kernel, 4.0, bench.process.alarm, lambda: 1.0, lambda: bench.finish("later"))
+    bench.kernel.run()
+    assert bench.done["later"] - rested_at - 4.0 == pytest.approx(1.125 + 0.5 * (1 - 1 / math.e), rel=1e-6)
+
+
 def test_what_comes_after_the_effect_keeps_the_process_busy() -> None:
     """Half of what waking costs comes after: the effect is early, the next job is not."""
     bench = Bench(wake_s=1.0, tail=0.5)
