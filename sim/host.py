@@ -215,6 +215,7 @@ class Process:
         if self.stopped:
             self._parked = self._want
         else:
+            self._coldness.rest(self._kernel.now)
             self._host.acquire(self._core, self._granted)
 
     def _granted(self, core: int) -> None:
@@ -224,7 +225,9 @@ class Process:
                 self._parked = self._want
             return
         self._core = core
-        self._slice_ends = self._kernel.now + self._slice_s
+        now = self._kernel.now
+        self._coldness.wake(now)
+        self._slice_ends = now + self._slice_s
         self._work()
 
     def _work(self) -> None:

@@ -1,7 +1,7 @@
 """The server's own processor time.
 
 etcd is one process with many threads: its pieces of work run side by side, each on a core that it shares with all
-processes of the host, first come, first served. After a rest it is cold (`sim.coldness`), as a whole. A share of the
+processes of the host, first come, first served. After a time on no core it is cold (`sim.coldness`), as a whole. A share of the
 work, `etcd_background`, is done aside, a portion at a time: it takes a core from others, but no request waits for it.
 """
 
@@ -28,7 +28,7 @@ class Cores:
         self._owed_s = 0.0
         self._idle_cpu = values.etcd_idle_cpu
         self._used_s = 0.0
-        self._working = 0
+        self._running = 0
         self._core = 0  # where some of its work was done last
         self._life = 0
 
@@ -39,9 +39,6 @@ class Cores:
 
     def use(self, work_s: float, done: Callable[..., object], *arguments: Any) -> None:
         """`done(*arguments)` after `work_s` CPU seconds (when warm) on some core."""
-        if not self._working:
-            self._coldness.wake(self._kernel.now)
-        self._working += 1
         host = self._host
         if host.free:  # as `acquire`, with fewer steps
             self._granted(host.take(), work_s, self._life, done, arguments)
@@ -52,6 +49,9 @@ class Cores:
         self, core: int, work_s: float, life: int, done: Callable[..., object], arguments: tuple[Any, ...]
     ) -> None:
         self._core = core
+        if not self._running:
+            self._coldness.wake(self._kernel.now)
+        self._running += 1
         cost_s = self._coldness.cost(work_s)
         self._used_s += cost_s
         if self._background:
@@ -68,12 +68,12 @@ class Cores:
         self._kernel.call_in(owed_s, self._host.release, core)
 
     def _finished(self, core: int, life: int, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+        self._running -= 1
+        if not self._running:
+            self._coldness.rest(self._kernel.now)
         self._host.release(core)
         if life == self._life:
             done(*arguments)
-        self._working -= 1
-        if not self._working:
-            self._coldness.rest(self._kernel.now)
 
     def forget(self) -> None:
         """A kill."""
