@@ -2,8 +2,9 @@
 
 Measured: a put after 10 ms of rest takes two to three times the CPU time of one that follows another, at the client and
 at the server; the second put takes a quarter more, the fourth nothing. Caches, branch predictors and sleeping cores
-forget with time, whether a process sleeps or waits for a core that others use, and learn again with work. So the state is one number z, 0 warm to 1 cold. Work is 1 + k z times as
-slow as when warm; z falls with the processor time used, and rises in a rest:
+forget with time, whether a process sleeps or waits for a core that others use, and learn again with work. So the state
+is one number z, 0 warm to 1 cold. Work is 1 + k z times as slow as when warm; z falls with the processor time used, and
+rises in a rest:
 
     g seconds of rest     1 - z  becomes  (1 - z) exp(-g / idle_s)
     t seconds of work     z      becomes  z exp(-t / warm_s)

@@ -1,8 +1,9 @@
 """The server's own processor time.
 
 etcd is one process with many threads: its pieces of work run side by side, each on a core that it shares with all
-processes of the host, first come, first served. After a time on no core it is cold (`sim.coldness`), as a whole. A share of the
-work, `etcd_background`, is done aside, a portion at a time: it takes a core from others, but no request waits for it.
+processes of the host, first come, first served. After a time on no core it is cold (`sim.coldness`), as a whole. A
+share of the work, `etcd_background`, is done aside, a portion at a time: it takes a core from others, but no request
+waits for it.
 """
 
 from collections.abc import Callable
