@@ -93,6 +93,23 @@ def test_a_timer_costs_more_the_colder_the_process_is() -> None:
     assert bench.done["later"] - rested_at - 4.0 == pytest.approx(1.125 + 0.5 * (1 - 1 / math.e), rel=1e-6)
 
 
+def test_who_waits_for_a_core_that_others_use_grows_cold_meanwhile() -> None:
+    kernel, done = Kernel(), {}
+    host = Host(kernel, 1)
+    values = free(cores=1, cold_factor=FACTOR, cold_warm_s=WARM_S, cold_idle_s=IDLE_S)
+    mine, other = Process(host, "mine", values), Process(host, "other", free(cores=1))
+    mine.run(1.0, lambda: None)
+    kernel.run()
+    other.run(IDLE_S, lambda: done.setdefault("other", kernel.now))
+    mine.run(0.001, lambda: done.setdefault("mine", kernel.now))
+    kernel.run()
+    rested = Coldness(FACTOR, WARM_S, IDLE_S)
+    rested.cost(1.0)
+    rested.rest(0.0)
+    rested.wake(IDLE_S)
+    assert done["mine"] - done["other"] == pytest.approx(rested.cost(0.001), rel=1e-6)
+
+
 def test_what_comes_after_the_effect_keeps_the_process_busy() -> None:
     """Half of what waking costs comes after: the effect is early, the next job is not."""
     bench = Bench(wake_s=1.0, tail=0.5)
