@@ -51,11 +51,18 @@ class WorkerStatus(msgspec.Struct, frozen=True):
     types: tuple[str, ...]
 
 
+class SchedulerStatus(msgspec.Struct, frozen=True):
+    id: str
+    name: str
+    host: str
+    pid: int
+
+
 class Overview(msgspec.Struct, frozen=True):
     """The whole at one revision, as far as one look can tell. Counts are tasks."""
 
     revision: int
-    schedulers: tuple[str, ...]
+    schedulers: tuple[SchedulerStatus, ...]
     workers: tuple[WorkerStatus, ...]
     ready: dict[str, int]  # by queue
     later: int
@@ -153,7 +160,7 @@ def overview() -> Generator[Request, Response, Overview]:
     foreign = yield from _foreign((*schedulers, *workers, *pages), (*runs, *later, *dead, *ready))
     return Overview(
         answer.revision,
-        tuple(kv.key.removeprefix(keys.SCHEDULER) for kv in schedulers if _ours(kv)),
+        tuple(_scheduler(kv) for kv in schedulers if _ours(kv)),
         live,
         dict(Counter(parsed.queue for kv in ready if (parsed := keys.parse_ready(kv.key)))),
         sum(1 for kv in later if keys.parse_later(kv.key)),
@@ -164,6 +171,12 @@ def overview() -> Generator[Request, Response, Overview]:
         tuple(sorted(wanted - served)),
         foreign,
     )
+
+
+def _scheduler(kv: Kv) -> SchedulerStatus:
+    record = kv.value
+    assert isinstance(record, SchedulerRecord)
+    return SchedulerStatus(kv.key.removeprefix(keys.SCHEDULER), record.name, record.host, record.pid)
 
 
 def _worker(kv: Kv, held: Counter[str]) -> WorkerStatus:

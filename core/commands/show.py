@@ -76,7 +76,7 @@ def _counts(whole: Overview) -> Table:
 def _workers(whole: Overview) -> Table:
     table = Table("component", "host", "pid", "assigned / slots", "state")
     for scheduler in whole.schedulers:
-        table.add_row(scheduler, "", "", "", "scheduler")
+        table.add_row(scheduler.id, scheduler.host, str(scheduler.pid), "", "scheduler")
     for worker in whole.workers:
         state = "draining" if worker.draining else "worker"
         table.add_row(worker.id, worker.host, str(worker.pid), f"{worker.assigned} / {worker.slots}", state)

@@ -161,12 +161,15 @@ def test_status(cluster: Cluster) -> None:
     assert [worker["name"] for worker in whole["workers"]] == ["worker-1"]
     assert whole["workers"][0]["slots"] == 4
     assert "shop.total" in whole["workers"][0]["types"]
-    assert len(whole["schedulers"]) == 1
+    (scheduler,) = whole["schedulers"]
+    assert scheduler["name"]
+    assert scheduler["pid"] > 0
     assert whole["foreign"] == []
     text = run(cluster, "status")
     assert text.exit_code == 0
     assert whole["workers"][0]["id"] in text.stdout
     assert "/ 4" in text.stdout
+    assert str(scheduler["pid"]) in text.stdout
 
 
 def test_unknown_task(cluster: Cluster) -> None:

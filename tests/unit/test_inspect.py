@@ -64,7 +64,7 @@ def test_the_whole_at_a_glance(world: World) -> None:
     assert seen.ready == {"default": 2, "mail": 1}
     assert (seen.running, seen.later, seen.orphaned) == (1, 1, 0)
     assert seen.dead == {"default": 1}
-    assert seen.schedulers == ("s.1",)
+    assert [scheduler.id for scheduler in seen.schedulers] == ["s.1"]
     assert [(worker.id, worker.assigned) for worker in seen.workers] == [("w1", 1), ("w2", 0)]
     assert seen.types == ("echo",)
     assert seen.unserved == ("gpu",)
