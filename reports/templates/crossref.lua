@@ -59,6 +59,35 @@ local function number_header(header)
   return header
 end
 
+-- Characters that a cell needs on one line; a header may break between words.
+local function needs(cell, is_header)
+  local text = pandoc.utils.stringify(cell.contents)
+  if not is_header then return utf8.len(text) or #text end
+  local longest = 0
+  for word in text:gmatch("%S+") do longest = math.max(longest, utf8.len(word) or #word) end
+  return longest
+end
+
+-- Columns without stated widths take what they need. Where that is more than fits on a line (`most` characters), each
+-- gets its part of the page: typst would give all large ones the same, and a number might run into its neighbour.
+local function fit_columns(inner, most)
+  local specs, widest, total = {}, {}, 0
+  local function look(rows, is_header)
+    for _, row in ipairs(rows) do
+      for column, cell in ipairs(row.cells) do
+        widest[column] = math.max(widest[column] or 3, needs(cell, is_header))
+      end
+    end
+  end
+  look(inner.head.rows, true)
+  for _, body in ipairs(inner.bodies) do look(body.body, false) end
+  for _, width in ipairs(widest) do total = total + width + 2 end
+  for column, spec in ipairs(inner.colspecs) do
+    specs[column] = { spec[1], FORMAT:match("typst") and total > most and (widest[column] + 2) / total or nil }
+  end
+  inner.colspecs = specs
+end
+
 local function size_table(div)
   if not div.classes:includes("table") then return nil end
   local inner = div.content[1]
@@ -69,6 +98,8 @@ local function size_table(div)
       inner.colspecs[column][2] = tonumber(percent) / 100
       column = column + 1
     end
+  else
+    fit_columns(inner, div.attributes.small and 112 or 84)
   end
   if div.attributes.small and FORMAT:match("typst") then
     inner.attributes["typst:text:size"] = "7.5pt"
