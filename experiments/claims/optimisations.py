@@ -27,7 +27,7 @@ def _ablations(parts: Sequence[Part], shown: Sequence[Part] = (), missing: str =
         changes = {part.name: change(runs, BASE, part.scenario, THROUGHPUT) for part in parts}
         if None in changes.values():
             return Finding(NOT_RUN)
-        told = [Part(BASE, "everything on"), *shown, *parts]
+        told = [*parts, *shown, Part(BASE, "everything on")]  # what is missing says most
         measured, predicted = (_rates(runs, told, world) for world in ("real", "sim"))
         helping = [name for name, found in changes.items() if found == "less"]
         idle = [name for name in changes if name not in helping]

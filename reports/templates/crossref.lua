@@ -59,13 +59,20 @@ local function number_header(header)
   return header
 end
 
--- Characters that a cell needs on one line; a header may break between words.
+-- Letters that a text is as wide as: a Chinese character counts twice.
+local function width_of(text)
+  local width = 0
+  for _, code in utf8.codes(text) do width = width + (code >= 0x2E80 and 2 or 1) end
+  return width
+end
+
+-- What a cell needs on one line; a header may break between words, and is bold.
 local function needs(cell, is_header)
   local text = pandoc.utils.stringify(cell.contents)
-  if not is_header then return utf8.len(text) or #text end
+  if not is_header then return width_of(text) + 1 end
   local longest = 0
-  for word in text:gmatch("%S+") do longest = math.max(longest, utf8.len(word) or #word) end
-  return longest
+  for word in text:gmatch("%S+") do longest = math.max(longest, width_of(word) + 1) end
+  return math.min(longest, 14)
 end
 
 -- Columns without stated widths take what they need. Where that is more than fits on a line (`most` characters), each
