@@ -94,7 +94,8 @@ def test_a_timer_costs_more_the_colder_the_process_is() -> None:
 
 
 def test_who_waits_for_a_core_that_others_use_grows_cold_meanwhile() -> None:
-    kernel, done = Kernel(), {}
+    kernel = Kernel()
+    done: dict[str, float] = {}
     host = Host(kernel, 1)
     values = free(cores=1, cold_factor=FACTOR, cold_warm_s=WARM_S, cold_idle_s=IDLE_S)
     mine, other = Process(host, "mine", values), Process(host, "other", free(cores=1))

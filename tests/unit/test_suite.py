@@ -289,7 +289,7 @@ def short_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     small(tmp_path, "burst", repetitions=1)
     monkeypatch.setattr(scenario, "SCENARIOS", tmp_path / "scenarios")
     monkeypatch.setattr(report, "run_benchmarks", lambda _root, **_: None)
-    monkeypatch.setattr(report.example, "write", lambda _root, **_: None)
+    monkeypatch.setattr("experiments.planning.example.write", lambda _root, **_: None)
     monkeypatch.setattr(report, "build", lambda _runs, _out, _languages: None)
     return tmp_path / "out"
 
