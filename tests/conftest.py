@@ -4,6 +4,7 @@
 file by file, so that what a file sets up is set up once.
 """
 
+import signal
 import uuid
 from collections.abc import Iterator
 
@@ -23,6 +24,12 @@ class OneAtATime(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         return "real" if nodeid.startswith(REAL) else nodeid.partition("::")[0]
+
+
+def pytest_configure() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would everything that the tests interrupt."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneAtATime:
