@@ -57,6 +57,7 @@ class Host:
         self.free = cores
         self._balance_s = balance_s
         self._idle = list(range(cores - 1, -1, -1))
+        self._waiting = 0  # in all queues
         one: Queue = deque()
         self.queues: list[Queue] = [deque() if balance_s else one for _ in range(cores)]
 
@@ -71,22 +72,27 @@ class Host:
             granted(self.take(), *arguments)
         else:
             self.queues[home].append((granted, arguments))
+            self._waiting += 1
 
     def release(self, core: int) -> None:
         queue = self.queues[core]
         if queue:
+            self._waiting -= 1
             granted, arguments = queue.popleft()
             granted(core, *arguments)
             return
         self.free += 1
         self._idle.append(core)
-        if self._balance_s and any(self.queues):
+        if self._balance_s and self._waiting:
             self.kernel.call_in(self._balance_s, self._pull)
 
     def _pull(self) -> None:
         """A core that is idle takes from the longest queue."""
+        if not self._waiting:
+            return
         longest = max(self.queues, key=len)
-        if longest and self.free:
+        if self.free:
+            self._waiting -= 1
             granted, arguments = longest.popleft()
             granted(self.take(), *arguments)
 
