@@ -12,9 +12,9 @@ from core.machine.replay import build, header
 from core.model import TaskSpec
 from sim.component import Surroundings
 from sim.driver import Driver
-from sim.host import Process
 from sim.kernel import call_in
 from sim.link import Link
+from sim.process import Process
 from sim.steps import Costs
 
 NAME = "client-1"

@@ -13,9 +13,10 @@ from sim.config import SimConfig
 from sim.driver import Driver
 from sim.etcd.station import LOG_LENGTH, EtcdStation
 from sim.executor import Executor
-from sim.host import Host, Process
+from sim.host import Host
 from sim.kernel import Kernel, call_in
 from sim.link import Link
+from sim.process import Process
 from sim.shelf import OutcomeShelf
 from sim.stamps import Stamps
 from sim.steps import Costs, Watchers

@@ -4,7 +4,7 @@ One inbox, one thread of the process. Each round takes what is there (at most `D
 of slots into one event, then looks at the machine's deadline. Every step is a job of the process: the machine decides
 when the job begins, with the time of that moment; what it commands happens when the job ends, after the measured CPU
 cost of a + b n. So shared code takes time, is charged for exactly what it did, and is never interrupted. Steps whose
-effects stay inside the process are worked out ahead, one after the other (`sim.host`).
+effects stay inside the process are worked out ahead, one after the other (`sim.process`).
 """
 
 from collections import deque
@@ -17,10 +17,10 @@ from core.machine.api import Machine
 from core.machine.messages import Failed, Finished, Message, Now, Registered, Report, Result, Started, Stop, Timer
 from core.procedure import table
 from sim.etcd.sizes import size
-from sim.host import DONE, PAID, Process
 from sim.kernel import Kernel, call_in
 from sim.link import Link
 from sim.parameters import Values
+from sim.process import DONE, PAID, Process
 from sim.steps import Costs, Item, Step, Watchers, items_of
 
 DRAIN_BATCH = 256

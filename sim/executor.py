@@ -10,9 +10,9 @@ from msgspec import Raw
 
 from core.machine.messages import Job, Result
 from core.model import NULL
-from sim.host import DONE, PAID, Process
 from sim.kernel import Kernel
 from sim.parameters import Values
+from sim.process import DONE, PAID, Process
 from sim.tasks import Tasks
 
 SWITCH_INTERVAL_S = 0.005

@@ -13,10 +13,10 @@ from core.kv.requests import Change, EtcdRequest, Refused, Response, Unknown
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch, WatchLost
 from sim.etcd.sizes import answered
 from sim.etcd.station import EtcdStation
-from sim.host import Process
 from sim.kernel import Kernel, call_in
 from sim.network import Line
 from sim.parameters import Values
+from sim.process import Process
 from sim.streams import Stream
 
 RENEWALS_PER_TTL = 3

@@ -8,10 +8,11 @@ from core.machine.messages import Changes, Message, Watch
 from core.model import Marker, TaskSpec
 from experiments.calibration.cells import Cell, Seen
 from sim.etcd.station import EtcdStation
-from sim.host import Host, Process
+from sim.host import Host
 from sim.kernel import Kernel, call_in
 from sim.link import Link
 from sim.parameters import Values
+from sim.process import Process
 from sim.streams import Streams
 
 MARKER = Marker(TaskSpec("0" * 32, "echo"))

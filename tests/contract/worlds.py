@@ -15,10 +15,11 @@ from core.kv.requests import Change, EtcdRequest, Refused, Response
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch, WatchLost
 from core.model import Marker, TaskSpec
 from sim.etcd.station import EtcdStation
-from sim.host import Host, Process
+from sim.host import Host
 from sim.kernel import Kernel
 from sim.link import Link
 from sim.parameters import Values
+from sim.process import Process
 from sim.streams import Stream
 
 TIMEOUT_S = 10.0

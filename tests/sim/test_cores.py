@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from sim.host import Host, Process
+from sim.host import Host
 from sim.kernel import Kernel
+from sim.process import Process
 from tests.sim.model import free
 
 WORK_S = 1.0

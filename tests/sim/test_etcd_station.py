@@ -8,10 +8,11 @@ from core.model import SchedulerRecord
 from sim.config import Fault
 from sim.etcd.station import EtcdStation
 from sim.faults import plan
-from sim.host import Host, Process
+from sim.host import Host
 from sim.kernel import Kernel, call_in
 from sim.link import Link
 from sim.parameters import Values
+from sim.process import Process
 from sim.streams import Stream
 
 VALUES = Values(etcd_fsync_s=0.010, etcd_fsync_item_s=0.0)

@@ -1,4 +1,4 @@
-"""The processors (`sim.host`) against queueing theory, and the bounds that no schedule of jobs may pass.
+"""The processors (`sim.host`, `sim.process`) against queueing theory, and the bounds that no schedule of jobs may pass.
 
 Replications are independent and seeded; the closed form must lie in the 99 % interval of their means.
 """
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from sim.config import SimConfig
-from sim.host import Host, Process
+from sim.host import Host
 from sim.kernel import Kernel, call_in
 from sim.parameters import Values
+from sim.process import Process
 from sim.run import simulate
 from tests.sim import closed_forms
 from tests.sim.model import FREE, assert_within, free, load, poisson

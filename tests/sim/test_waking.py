@@ -6,8 +6,9 @@ import pytest
 from scipy.integrate import quad
 
 from sim.coldness import Coldness
-from sim.host import Host, Process
+from sim.host import Host
 from sim.kernel import Kernel, call_in
+from sim.process import Process
 from tests.sim.model import free
 
 FACTOR, WARM_S, IDLE_S = 8.0, 0.001, 0.005
