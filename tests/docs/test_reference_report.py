@@ -1,7 +1,9 @@
 """The reference report: there, whole, small enough, and what the README quotes of it is what it says."""
 
+import fnmatch
 import json
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -29,10 +31,14 @@ def test_it_is_small_enough_to_be_cloned() -> None:
     assert sum(path.stat().st_size for path in REFERENCE.rglob("*") if path.is_file()) < LIMIT_BYTES
 
 
-def test_every_number_in_it_has_a_file_of_runs() -> None:
+def test_every_number_in_it_comes_from_a_file_among_its_runs() -> None:
+    with tarfile.open(REFERENCE / "runs.tar.xz") as runs:
+        files = [name.removeprefix("./") for name in runs.getnames()]
     numbers = json.loads((REFERENCE / "numbers.json").read_text())["numbers"]
+    asked = {source["file"] for row in numbers for source in row["sources"]}
     assert len(numbers) > 1000
     assert all(row["sources"] for row in numbers)
+    assert [name for name in sorted(asked) if not fnmatch.filter(files, name)] == []
 
 
 def test_the_readme_shows_its_claims_at_a_glance() -> None:
