@@ -100,8 +100,7 @@ def test_who_waits_for_a_core_that_others_use_grows_cold_meanwhile() -> None:
     host = Host(kernel, 1)
     values = free(cores=1, cold_factor=FACTOR, cold_warm_s=WARM_S, cold_idle_s=IDLE_S)
     mine, other = Process(host, "mine", values), Process(host, "other", free(cores=1))
-    mine.run(1.0, lambda: None)
-    kernel.run()
+    mine.run(1.0, lambda: None)  # warm after that; the other is next, and only its time counts as rest
     other.run(IDLE_S, lambda: done.setdefault("other", kernel.now))
     mine.run(0.001, lambda: done.setdefault("mine", kernel.now))
     kernel.run()
