@@ -13,6 +13,7 @@ from reports import (
     headline,
     language,
     numbers,
+    phrases,
     render,
     selection,
     tables,
@@ -198,5 +199,5 @@ def plan(runs: Runs) -> dict[str, Any]:
         "reached": duration(known("targeted", target, "value")),
         "simulations": integer(known("simulations")),
         "room": number(known("room", "rate_per_s")) if known("room", "rate_per_s") else "",
-        "breaks": str(runs.plan.get("room", {}).get("breaks", "")),
+        "breaks": phrases.told(str(runs.plan.get("room", {}).get("breaks", ""))),
     }

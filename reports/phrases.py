@@ -106,9 +106,14 @@ PHRASES = (
     mark("median of sleeps of # in a slot"), mark("replay of the model's recordings, # groups of events"),
     mark("quantiles # to # of single puts, at once and after rests, without what is not the disk, over their mean"),
     mark("restart of a small server after a kill, once"), mark("start of an interpreter and the imports, once"),
+    mark("less that for #"), mark("a nanny that revokes a lease"), mark("in a process that runs, n = #"),
     mark("this machine"), mark("watchers are told before the answer leaves"),
     mark("what a watcher adds to the server's CPU time, # messages"),
     mark("what watching adds to a busy client's CPU time, # messages"), mark("writing moments to a spool"),
+    # what gives way first in a plan
+    mark("slots"), mark("processors of the host"), mark("a scheduler process (one core at most)"),
+    mark("a worker process (one core at most)"), mark("the client process (one core at most)"),
+    mark("etcd (round trips through its log)"), mark("the poll intervals (slots stand idle until the next pull)"),
 )  # fmt: skip
 WITH_NAMES = (
     mark("* is not meant: nothing was lost here with it"),

@@ -14,8 +14,10 @@ import pytest
 from experiments import claims, metrics, scenario, trace
 from experiments.claims import benchmarks
 from experiments.claims.verdict import Verdict
+from experiments.planning import headroom
 from reports.language import speaking
 from reports.phrases import told
+from sim import parameters
 
 KINDS = ("scheduler", "worker")
 LATIN = {
@@ -102,3 +104,15 @@ def test_clauses_get_their_figures_back(text: str, chinese: str) -> None:
     assert told(text) == text
     with speaking("zh"):
         assert told(text) == chinese
+
+
+SOURCES = LATIN | {"metrics", "sys", "getswitchinterval", "Client", "submit", "specs", "echo", "CPU", "spool"}
+"""Names in the sources of parameters."""
+
+
+def test_no_source_of_a_parameter_and_no_limit_of_a_plan_stays_english() -> None:
+    sources = {str(one.source) for one in parameters.load().parameters.values()}
+    limits = {*headroom.RESOURCES.values(), headroom.ETCD, headroom.TICKS}
+    with speaking("zh"):
+        shown = {text: set(re.findall(r"[A-Za-z]{3,}", told(text))) - SOURCES for text in sources | limits}
+    assert {text: words for text, words in shown.items() if words} == {}
