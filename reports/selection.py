@@ -134,7 +134,7 @@ def burst(runs: Runs) -> list[Scenario]:
 def tuning(runs: Runs) -> list[Scenario]:
     """The sweep of the settings, and the scenario that it starts from."""
     found = [one for one in bearing(runs, "OPT-4") if not one.faults]
-    base = [one for one in latency(runs) if any(_load(one) == _load(other) for other in found)]
+    base = [one for one in latency(runs) if any(_rate(one) == _rate(other) for other in found)]
     return [*base, *found]
 
 
@@ -154,6 +154,11 @@ def members(runs: Runs) -> list[Scenario]:
 
 
 def _load(one: Scenario) -> str:
-    """What arrives, as text to compare; for how long does not matter."""
+    """What arrives, as text to compare."""
+    return json.dumps([one.spec.get("workload"), one.workers], sort_keys=True)
+
+
+def _rate(one: Scenario) -> str:
+    """The same, however long it goes on."""
     what = {key: value for key, value in one.spec.get("workload", {}).items() if key != "duration_s"}
-    return json.dumps([what, one.workers], sort_keys=True)
+    return json.dumps([what, one.workers, one.dispatch], sort_keys=True)

@@ -112,7 +112,7 @@ def test_scenarios_are_found_by_claims_and_by_what_they_vary(tmp_path: Path) -> 
         "knee": ["knee-1", "knee-2", "knee-3", "knee-5", "knee-10"], "schedulers": ["schedulers-1", "schedulers-2"],
         "failures": ["failure-host"], "sustained": ["sustained"], "members": ["members-1", "members-3"],
         "fleets": ["fleet-100"], "what_ifs": ["latency-watch", "disk-slow"],
-        "tuning": ["latency-watch", "latency-poll", "tuning-pull-100"],
+        "tuning": ["latency-poll", "tuning-pull-100"],
     }  # fmt: skip
     base, others = selection.ablations(runs)
     assert base is not None
