@@ -134,7 +134,6 @@ def up() -> Iterator[Up]:
             running.close()
 
 
-@pytest.mark.xdist_group("real")
 @pytest.mark.parametrize("page", PAGES)
 def test_examples(page: str, up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(up.folder))  # where a running `tandem up` is looked for
