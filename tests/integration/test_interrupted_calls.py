@@ -18,8 +18,8 @@ for _ in range(60):
     store = EtcdStore(sys.argv[1], "/interrupted/")
     store.call(Get("a", "b"))
     timer = threading.Timer(random.random() * 0.004, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     try:
+        timer.start()  # on a busy machine it may be over before we are back
         while True:
             store.call(Get("a", "b"))
             time.sleep(0.0002)
