@@ -127,8 +127,12 @@ def _code(book: Book, *, quick: bool) -> None:
     costs = slots.in_own_process(quick=quick)
     for name in ("slot_pickup_s", "slot_wrap_s"):
         book.put(name, costs.streaming_s / 2, "s", "CPU time of a slot for an echo task of no duration, halved")
-    hop_s = max(0.0, costs.alone_s - costs.long_sleep_s - costs.streaming_s) / 2
-    book.put("slot_hop_s", hop_s, "s", "CPU time of a task of 30 ms alone, without its sleep and the above, halved")
+    hop_s = max(0.0, costs.together_s - costs.streaming_s) / 2
+    book.put("slot_hop_s", hop_s, "s", "CPU time of one of ten tasks of 1 ms together, without the above, halved")
+    first_s = max(0.0, costs.alone_s - costs.long_sleep_s - costs.streaming_s) / 2 - hop_s
+    book.put(
+        "slot_cold_s", max(0.0, first_s), "s", "CPU time of a task of 30 ms alone, without its sleep and these, halved"
+    )
     book.put("switch_s", sys.getswitchinterval(), "s", "sys.getswitchinterval")
     book.put("alarm_s", costs.short_sleep_s, "s", "CPU time of sleeping for 1 ms")
     cold_s = max(0.0, costs.long_sleep_s - costs.short_sleep_s)

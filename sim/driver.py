@@ -8,7 +8,7 @@ effects stay inside the process are worked out ahead, one after the other (`sim.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from core.kv.requests import Pause, Request, Resumed
@@ -16,7 +16,7 @@ from core.machine import messages as m
 from core.machine.api import Machine
 from core.machine.messages import Failed, Finished, Message, Now, Registered, Report, Result, Started, Stop, Timer
 from core.procedure import table
-from sim.etcd.sizes import size
+from sim.etcd.sizes import sent_bytes, size
 from sim.kernel import Kernel, call_in
 from sim.link import Link
 from sim.parameters import Values
@@ -58,7 +58,7 @@ class Driver:
         self._link: Link | None = None
         self._performers: dict[type[Message], Callable[[Any], object]] = {}  # all but calls to etcd
         self._inbox: deque[Item | Result] = deque()
-        self._begun: deque[Step] = deque()  # calls of the last commands: they go first
+        self._left: list[Iterator[Message]] = []  # commands that are not performed yet; those that go first are last
         self._results: list[Result] = []
         self._taken = 0
         self._idle = False
@@ -126,8 +126,6 @@ class Driver:
 
     def _next(self) -> Item | None:
         """What comes next; None: nothing is there, the driver sleeps."""
-        if self._begun:
-            return self._begun.popleft()
         inbox = self._inbox
         while True:
             while inbox and self._taken < DRAIN_BATCH:
@@ -204,13 +202,19 @@ class Driver:
         """What was done last takes effect; what comes next."""
         if self._advanced is not None:
             return self._send(self._advanced)
-        performers = self._performers
-        for command in self._commands:
-            performer = performers.get(type(command))
-            if performer is None:
-                self._call(command)
-            else:
+        self._left.append(iter(self._commands))
+        return self._go_on()
+
+    def _go_on(self) -> Item | None:
+        """Perform what is left of the commands, in order: one that calls etcd is sent before the next is looked at."""
+        performers, left = self._performers, self._left
+        while left:
+            for command in left[-1]:
+                performer = performers.get(type(command))
+                if performer is None:
+                    return self._call(command)
                 performer(command)
+            left.pop()
         return self._next()
 
     def _report(self, command: Report) -> None:
@@ -221,14 +225,14 @@ class Driver:
         self._exit = command.code
         call_in(self._kernel, LAST_WORDS_S, self._end)
 
-    def _call(self, command: Message) -> None:
+    def _call(self, command: Message) -> Step:
         if type(command) is m.Unregister:
             assert self._link is not None
             self._link.let_go(command.lease)
         procedure = table.start(command)
         assert procedure is not None, f"nobody carries out {type(command).__name__}"
         self._open += 1
-        self._begun.append(Step(procedure, self.put))
+        return Step(procedure, self.put)
 
     # --- procedures ---
 
@@ -241,11 +245,12 @@ class Driver:
         except StopIteration as stop:
             self._open -= 1
             self._request, self._returned = None, stop.value
-            self._inside = stop.value is not None and type(stop.value) not in _FELT
+            self._inside = not self._left and stop.value is not None and type(stop.value) not in _FELT
             return 0.0
         if isinstance(request, Pause):
             return 0.0
-        return self._values.send_s + self._values.send_item_s * size(request)
+        values = self._values
+        return values.send_s + values.send_item_s * size(request) + values.send_byte_s * sent_bytes(request)
 
     def _send(self, step: Step) -> Item | None:
         """What the procedure wants is done; what comes next."""
@@ -257,7 +262,7 @@ class Driver:
         else:
             assert self._link is not None
             self._link.send(request, step.reply)
-        return self._next()
+        return self._go_on()
 
     def _answered(self, event: Message | None) -> Item | None:
         if type(event) is Registered:
@@ -268,7 +273,7 @@ class Driver:
                 effect(event)
         elif type(event) is Failed:
             self._report(Report("error", f"{event.call}: {event.detail}"))
-        return self._next() if event is None else event
+        return self._go_on() if event is None else event
 
     def _end(self) -> None:
         ended, self._ended = self._ended, None

@@ -12,7 +12,7 @@ from core.machine.messages import Job, Result
 from core.model import NULL
 from sim.kernel import Kernel
 from sim.parameters import Values
-from sim.process import DONE, PAID, Process
+from sim.process import PAID, Process
 from sim.tasks import Tasks
 
 SWITCH_INTERVAL_S = 0.005
@@ -48,7 +48,7 @@ class Executor:
                 self._process.run(values.slot_pickup_s, self._burn, job, None, service_s)
             else:
                 late_s = service_s + values.sleep_overshoot_s
-                self._process.run_inside(values.slot_pickup_s, self._sleep, job, late_s, hop_s=values.slot_hop_s)
+                self._process.run_inside(values.slot_pickup_s, self._sleep, job, late_s, hops=True)
 
     def _quick(self, job: Job) -> None:
         now = self._process.clock
@@ -59,15 +59,13 @@ class Executor:
         self._kernel.call_at(started + seconds, self._slept, job, started)
 
     def _slept(self, job: Job, started: float) -> None:
-        self._process.alarm(self._end, self._hand_over, job, started, hop_s=self._values.slot_hop_s)
+        self._process.alarm(self._end, self._hand_over, job, started, hops=True)
 
     def _end(self, job: Job, started: float) -> float:
         """The slot has the processor again: the task ends here, and what waking costs comes after that."""
         self._ended = _result(job, started, self._process.clock)
-        if not self._process.pay(self._values.slot_wrap_s, own=True):
-            return PAID
-        self._hand_over()
-        return DONE
+        self._process.pay(self._values.slot_wrap_s, own=True)
+        return PAID
 
     def _hand_over(self) -> None:
         self._sink(self._ended)

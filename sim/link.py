@@ -11,7 +11,7 @@ import msgspec
 
 from core.kv.requests import Change, EtcdRequest, Refused, Response, Unknown
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch, WatchLost
-from sim.etcd.sizes import answered
+from sim.etcd.sizes import answered, answered_bytes, told_bytes
 from sim.etcd.station import EtcdStation
 from sim.kernel import Kernel, call_in
 from sim.network import Line
@@ -88,7 +88,9 @@ class Link:
     def returned(self, one: _Open, response: Response) -> None:
         """The answer has arrived."""
         if not self._cut:
-            cost_s = self._values.reply_s + self._values.reply_item_s * answered(response)
+            values = self._values
+            cost_s = values.reply_s + values.reply_item_s * answered(response)
+            cost_s += values.heard_byte_s * answered_bytes(response)
             self._process.message(cost_s, self._answer, one, response)
 
     def _answer(self, one: _Open, response: Response) -> None:
@@ -137,7 +139,7 @@ class Link:
             return  # of an earlier connection: they come again, from the revision that was reached
         self._next[name] = revision + 1
         values = self._values
-        cost_s = values.watch_s + values.watch_item_s * len(changes)
+        cost_s = values.watch_s + values.watch_item_s * len(changes) + values.heard_byte_s * told_bytes(changes)
         self._process.message(cost_s, self._post, Changes(name, changes, revision))
 
     def broken(self) -> None:

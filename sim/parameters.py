@@ -58,6 +58,10 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_fsync_s: float = 0.0004
     """One write-ahead-log batch: a wait, not CPU time."""
     etcd_fsync_item_s: float = 0.000002
+    etcd_fsync_byte_s: float = 0.0
+    """For each byte of payloads and results (as all `..._byte_s`)."""
+    etcd_byte_s: float = 0.0
+    """CPU time to write a byte: half before the log, half when it is applied."""
     etcd_batch_s: float = 0.0
     """CPU time of one round of raft's loop, before the log is written."""
     etcd_background: float = 0.0
@@ -76,6 +80,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_watch_s: float = 0.0
     """CPU time of one message to one watcher."""
     etcd_watch_item_s: float = 0.000001
+    etcd_watch_byte_s: float = 0.0
+    """CPU time of the server to tell a byte, to a watcher or in an answer."""
     etcd_commit_interval_s: float = 0.1
     """etcd's default of --backend-batch-interval."""
     etcd_commit_s: float = 0.0
@@ -117,10 +123,14 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """CPU seconds a second that each uses with nothing to do, a worker's nanny included."""
     send_s: float = 0.00012
     send_item_s: float = 0.000006
+    send_byte_s: float = 0.0
+    """To encode and send."""
     reply_s: float = 0.0001
     reply_item_s: float = 0.000004
     watch_s: float = 0.00008
     watch_item_s: float = 0.000008
+    heard_byte_s: float = 0.0
+    """To receive and decode a byte of a watch message or an answer."""
     scheduler_event_s: float = 0.00002
     scheduler_item_s: float = 0.000006
     worker_event_s: float = 0.00002
@@ -131,7 +141,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     submit_item_s: float = 0.000003
     slot_pickup_s: float = 0.00002
     slot_hop_s: float = 0.0
-    """What it costs a cold process to wake a slot's thread, or the thread that waits for the slot."""
+    slot_cold_s: float = 0.0
+    """To wake a slot's thread, or the thread that waits for the slot; what the first adds in a cold process."""
     slot_wrap_s: float = 0.00002
     sleep_overshoot_s: float = 0.0001
     scheduler_start_s: float = 0.6

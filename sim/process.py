@@ -40,11 +40,11 @@ PAID, DONE = -1.0, -2.0
 AHEAD_S = 0.0005
 """At most about so long is worked out at once."""
 
-Job: TypeAlias = tuple[float, Begin | None, Callable[..., object], tuple[Any, ...], bool, float, bool]
-"""(cost_s, begin, finish, arguments, own, hop_s, inside). The arguments are for `begin`, or else for `finish`.
+Job: TypeAlias = tuple[float, Begin | None, Callable[..., object], tuple[Any, ...], bool, bool, bool]
+"""(cost_s, begin, finish, arguments, own, hops, inside). The arguments are for `begin`, or else for `finish`.
 
-`own`: work that no message brings. `hop_s`: what a cold process pays to hand it to a thread. `inside`: `finish` touches
-nothing outside the process but what it schedules from `clock` on.
+`own`: work that no message brings. `hops`: it is handed to another thread. `inside`: `finish` touches nothing outside
+the process but what it schedules from `clock` on.
 """
 
 
@@ -77,28 +77,31 @@ class Process:
         self._slice_s = values.slice_s
         self._slice_ends = 0.0
         self._began = self._used_s = 0.0  # of the work under way: since when, and its cost so far
-        self._hop_s = 0.0  # of the job under way
+        self._hop_s = values.slot_hop_s
+        self._hop_cold_s = values.slot_cold_s
+        self._hops = False  # the job under way does
+        self._hopped = False  # some job has, since the process slept
 
     # --- what is to be done ---
 
     def run(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
         """Use `cost_s` of CPU time, then call `finish(*arguments)`."""
-        self._add((cost_s, None, finish, arguments, False, 0.0, False), self._wake_s)
+        self._add((cost_s, None, finish, arguments, False, False, False), self._wake_s)
 
-    def run_own(self, cost_s: float, finish: Callable[..., object], *arguments: Any, hop_s: float = 0.0) -> None:
-        """As `run`, for work that no message brings. `hop_s`: what a cold process pays to hand it to a thread."""
-        self._add((cost_s, None, finish, arguments, True, hop_s, False), self._wake_s)
+    def run_own(self, cost_s: float, finish: Callable[..., object], *arguments: Any, hops: bool = False) -> None:
+        """As `run`, for work that no message brings. `hops`: it is handed to another thread."""
+        self._add((cost_s, None, finish, arguments, True, hops, False), self._wake_s)
 
-    def run_inside(self, cost_s: float, finish: Callable[..., object], *arguments: Any, hop_s: float = 0.0) -> None:
+    def run_inside(self, cost_s: float, finish: Callable[..., object], *arguments: Any, hops: bool = False) -> None:
         """As `run_own`, where `finish` touches nothing outside the process but what it schedules from `clock` on."""
-        self._add((cost_s, None, finish, arguments, True, hop_s, True), self._wake_s)
+        self._add((cost_s, None, finish, arguments, True, hops, True), self._wake_s)
 
     def message(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
         """What comes from the network, in a thread of its own: it waits for the GIL (see above).
 
         `finish` must touch nothing outside the process.
         """
-        job = (cost_s, None, finish, arguments, False, 0.0, True)
+        job = (cost_s, None, finish, arguments, False, False, True)
         if self._switch_s and self._busy:
             if self.alive:
                 self._arrived.append((self._kernel.now, job))
@@ -107,11 +110,11 @@ class Process:
 
     def execute(self, begin: Begin, finish: Callable[..., object], *arguments: Any) -> None:
         """`begin(*arguments)` when the job gets the processor; it returns the cost; `finish()` after that."""
-        self._add((0.0, begin, finish, arguments, False, 0.0, False), self._wake_s)
+        self._add((0.0, begin, finish, arguments, False, False, False), self._wake_s)
 
-    def alarm(self, begin: Begin, finish: Callable[..., object], *arguments: Any, hop_s: float = 0.0) -> None:
+    def alarm(self, begin: Begin, finish: Callable[..., object], *arguments: Any, hops: bool = False) -> None:
         """As `execute`, for what the process has set a timer for."""
-        self._add((0.0, begin, finish, arguments, True, hop_s, False), self._alarm_s, self._alarm_cold_s)
+        self._add((0.0, begin, finish, arguments, True, hops, False), self._alarm_s, self._alarm_cold_s)
 
     def _add(self, job: Job, wake_s: float, cold_s: float = 0.0) -> None:
         if not self.alive:
@@ -120,6 +123,7 @@ class Process:
         if self._busy:
             return
         self._busy = True
+        self._hopped = False
         now, host = self._kernel.now, self._host
         self._coldness.wake(now)
         self._woken_s = wake_s + cold_s * self._coldness.degree
@@ -138,16 +142,25 @@ class Process:
         self._woken_s = 0.0
         clock = self.clock + self._tail_s  # what the last job has left to do
         if own:
-            if self._hop_s:
-                cost_s += self._hop_s * self._coldness.degree
-                self._hop_s = 0.0
             self._tail_s = 0.0
+            if self._hops:
+                self._hops = False
+                cost_s += self._hop()
         else:
             cost_s = self._coldness.cost(cost_s)
             self._tail_s = self._tail * (cost_s - work_s)
         self._used_s += cost_s
         self.clock = clock = clock + cost_s - self._tail_s
         return (self._host.free > 0 or clock < self._slice_ends) and clock - self._began <= AHEAD_S
+
+    def _hop(self) -> float:
+        """CPU seconds to hand the job under way to another thread."""
+        if self._hopped:
+            return self._hop_s
+        self._hopped = True
+        cold_s = self._hop_cold_s * self._coldness.degree
+        self._tail_s = self._tail * cold_s
+        return self._hop_s + cold_s
 
     @property
     def has_more(self) -> bool:
@@ -182,7 +195,7 @@ class Process:
         self._used_s = 0.0
         while True:
             job = self._choose() if arrived else jobs.popleft()
-            cost_s, begin, finish, arguments, own, self._hop_s, inside = job
+            cost_s, begin, finish, arguments, own, self._hops, inside = job
             if begin is not None:
                 cost_s = begin(*arguments)
                 arguments = ()

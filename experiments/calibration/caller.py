@@ -9,7 +9,7 @@ import sys
 import msgspec
 
 from experiments.calibration.cells import Cell, Seen
-from experiments.calibration.etcd import Bench, Place, Read, WatchCost
+from experiments.calibration.etcd import Bench, ByteCost, Place, Read, WatchCost
 from experiments.child import Child
 
 PATIENCE_S = 60.0
@@ -29,6 +29,10 @@ class Reads(msgspec.Struct, tag=True):
 class WatchCosts(msgspec.Struct, tag=True):
     batch: int
     concurrency: int
+    seconds: float
+
+
+class ByteCosts(msgspec.Struct, tag=True):
     seconds: float
 
 
@@ -52,10 +56,18 @@ class Caller(Child):
         self.say(WatchCosts(batch, concurrency, seconds))
         return msgspec.convert(self.hear(PATIENCE_S + 2 * seconds), WatchCost)
 
+    def byte_cost(self, seconds: float) -> ByteCost:
+        """What bytes of payload add; takes six times so long."""
+        self.say(ByteCosts(seconds))
+        return msgspec.convert(self.hear(PATIENCE_S + 6 * seconds), ByteCost)
+
+
+Asked = Measure | Reads | WatchCosts | ByteCosts
+
 
 def main(place: str) -> None:
     bench = Bench(msgspec.json.decode(place, type=Place))
-    asked = msgspec.json.Decoder(Measure | Reads | WatchCosts)
+    asked = msgspec.json.Decoder(Asked)
     try:
         for line in sys.stdin:
             sys.stdout.buffer.write(msgspec.json.encode(_answer(bench, asked.decode(line))) + b"\n")
@@ -64,7 +76,7 @@ def main(place: str) -> None:
         bench.close()
 
 
-def _answer(bench: Bench, what: Measure | Reads | WatchCosts) -> Seen | Read | WatchCost:
+def _answer(bench: Bench, what: Asked) -> Seen | Read | WatchCost | ByteCost:
     match what:
         case Measure(cell, seconds):
             return bench.measure(cell, seconds)
@@ -72,6 +84,8 @@ def _answer(bench: Bench, what: Measure | Reads | WatchCosts) -> Seen | Read | W
             return bench.reads(keys, repeats)
         case WatchCosts(batch, concurrency, seconds):
             return bench.watch_cost(batch, concurrency, seconds)
+        case ByteCosts(seconds):
+            return bench.byte_cost(seconds)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 import msgspec
+from msgspec import Raw
 
 from core.etcd.store import EtcdStore
 from core.etcd.watch import Watcher
@@ -29,6 +30,10 @@ WATCHERS = 3
 KEYS = 4096
 """Written again and again: the server's memory must not grow, or its garbage collector is what is measured."""
 MARKER = Marker(TaskSpec("0" * 32, "echo"))
+PAYLOAD_BYTES = 8192
+LARGE_KEYS = 512
+LARGE_CELL = Cell(10, 8)
+"""What bytes cost: this cell with payloads and without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,26 @@ class WatchCost:
     server_cpu_s: float
 
 
-def _puts_of(batch: int, first: int) -> Txn:
-    return Txn((), tuple(Put(f"task/{(first + number) % KEYS:032x}", MARKER) for number in range(batch)))
+@dataclass(frozen=True, slots=True)
+class ByteCost:
+    """Seconds for each byte of a payload.
+
+    CPU time of who sends and of the server that writes, time of the disk, CPU time of who hears and of the server that
+    tells.
+    """
+
+    send_s: float
+    write_s: float
+    fsync_s: float
+    heard_s: float
+    told_s: float
+
+
+def _puts_of(batch: int, first: int, payload_bytes: int) -> Txn:
+    keys, marker = KEYS, MARKER
+    if payload_bytes:
+        keys, marker = LARGE_KEYS, Marker(TaskSpec("0" * 32, "echo", payload=Raw(b'"%s"' % (b"x" * payload_bytes))))
+    return Txn((), tuple(Put(f"task/{(first + number) % keys:032x}", marker) for number in range(batch)))
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -70,13 +93,15 @@ class Bench:
         self._place = place
         self._pid = place.pid
         self._stores = [EtcdStore(place.endpoints, place.namespace)]
-        self._made: dict[int, itertools.cycle[Txn]] = {}
+        self._made: dict[tuple[int, int], itertools.cycle[Txn]] = {}
 
-    def _put(self, batch: int) -> Txn:
+    def _put(self, batch: int, payload_bytes: int = 0) -> Txn:
         """The next transaction, made before: to make it is not what is measured."""
-        made = self._made.get(batch)
+        made = self._made.get((batch, payload_bytes))
         if made is None:
-            made = self._made[batch] = itertools.cycle([_puts_of(batch, first) for first in range(0, KEYS, batch)])
+            firsts = range(0, LARGE_KEYS if payload_bytes else KEYS, batch)
+            made = itertools.cycle([_puts_of(batch, first, payload_bytes) for first in firsts])
+            self._made[batch, payload_bytes] = made
         return next(made)
 
     def measure(self, cell: Cell, seconds: float) -> Seen:
@@ -155,9 +180,9 @@ class Bench:
             time.sleep(SETTLE_S)
         listener.moments()
 
-    def _puts(self, batch: int, until: float) -> Iterator[Txn]:
+    def _puts(self, batch: int, until: float, payload_bytes: int = 0) -> Iterator[Txn]:
         while time.perf_counter() < until:
-            yield self._put(batch)
+            yield self._put(batch, payload_bytes)
 
     def _closed(self, requests: Iterator[EtcdRequest], concurrency: int, connections: int = 1) -> list[float]:
         stores = itertools.cycle(self._several(connections))
@@ -193,9 +218,30 @@ class Bench:
         own_s, etcd_s = time.process_time() - own_s, cpu_s(self._pid) - etcd_s
         return Read(keys, sorted(latencies)[repeats // 2], own_s / repeats, etcd_s / repeats)
 
-    def watch_cost(self, batch: int, concurrency: int, seconds: float) -> WatchCost:
+    def byte_cost(self, seconds: float) -> ByteCost:
+        """What a byte of payload adds to a put, and to a change that is watched."""
+        cell = LARGE_CELL
+
+        def of(payload_bytes: int) -> tuple[Seen, WatchCost]:
+            def work() -> list[float]:
+                puts = self._puts(cell.batch, time.perf_counter() + seconds, payload_bytes)
+                return self._closed(puts, cell.concurrency)
+
+            return self._watched(cell, work), self.watch_cost(cell.batch, cell.concurrency, seconds, payload_bytes)
+
+        (plain, told), (large, told_large) = of(0), of(PAYLOAD_BYTES)
+        sent = cell.batch * PAYLOAD_BYTES
+        return ByteCost(
+            (large.client_cpu_s - plain.client_cpu_s) / sent,
+            (large.server_cpu_s - plain.server_cpu_s) / sent,
+            (large.fsync_s - plain.fsync_s) / large.puts_per_fsync / PAYLOAD_BYTES,
+            (told_large.cpu_s / told_large.changes - told.cpu_s / told.changes) / PAYLOAD_BYTES,
+            (told_large.server_cpu_s / told_large.changes - told.server_cpu_s / told.changes) / PAYLOAD_BYTES,
+        )
+
+    def watch_cost(self, batch: int, concurrency: int, seconds: float, payload_bytes: int = 0) -> WatchCost:
         """What watching adds to the CPU time of a busy client and of the server: the same load without and with it."""
-        alone_s, server_alone_s, _ = self._cpu_per_txn(batch, concurrency, seconds)
+        alone_s, server_alone_s, _ = self._cpu_per_txn(batch, concurrency, seconds, payload_bytes)
         messages: list[int] = []
 
         def sink(event: Message) -> None:
@@ -206,7 +252,7 @@ class Bench:
             for watcher in watchers:
                 watcher.watch(Watch("task", "task/", "task0", 0))
             self._closed(iter([self._put(batch)] * concurrency), concurrency)
-            watched_s, server_watched_s, count = self._cpu_per_txn(batch, concurrency, seconds)
+            watched_s, server_watched_s, count = self._cpu_per_txn(batch, concurrency, seconds, payload_bytes)
         finally:
             for watcher in watchers:
                 watcher.close()
@@ -218,7 +264,9 @@ class Bench:
             (server_watched_s - server_alone_s) * count,
         )
 
-    def _cpu_per_txn(self, batch: int, concurrency: int, seconds: float) -> tuple[float, float, int]:
+    def _cpu_per_txn(
+        self, batch: int, concurrency: int, seconds: float, payload_bytes: int
+    ) -> tuple[float, float, int]:
         began, server_began = time.process_time(), cpu_s(self._pid)
-        count = len(self._closed(self._puts(batch, time.perf_counter() + seconds), concurrency))
+        count = len(self._closed(self._puts(batch, time.perf_counter() + seconds, payload_bytes), concurrency))
         return (time.process_time() - began) / count, (cpu_s(self._pid) - server_began) / count, count

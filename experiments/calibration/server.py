@@ -16,7 +16,7 @@ from experiments.calibration import cells, decisions, fit
 from experiments.calibration.book import Book
 from experiments.calibration.caller import Caller
 from experiments.calibration.cells import Cell, Seen
-from experiments.calibration.etcd import Place, Read, WatchCost
+from experiments.calibration.etcd import PAYLOAD_BYTES, ByteCost, Place, Read, WatchCost
 from experiments.calibration.unknowns import UNKNOWNS, solve
 from experiments.world import Tell
 from sim.parameters import Values, WriteTimes
@@ -42,6 +42,7 @@ class Found:
     seen: dict[Cell, list[Seen]] = field(default_factory=lambda: defaultdict(list))
     reads: dict[int, list[Read]] = field(default_factory=lambda: defaultdict(list))
     costs: list[WatchCost] = field(default_factory=list)
+    bytes: list[ByteCost] = field(default_factory=list)
     commits: int = 0
     commit_s: float = 0.0
 
@@ -81,6 +82,8 @@ def one_round(found: Found, etcd: EmbeddedEtcd, tell: Tell, *, quick: bool) -> N
         for keys in (1, 30, 300, 1000):
             found.reads[keys].append(caller.reads(keys, 40))
         found.costs += [caller.watch_cost(batch, 8, seconds / 2) for batch in WATCHED]
+        tell("payloads")
+        found.bytes.append(caller.byte_cost(seconds / 2))
     reading = etcd_metrics.read(etcd.metrics_url())
     found.commits += int(reading.commits)
     found.commit_s += reading.commit_s
@@ -100,6 +103,7 @@ def conclude(book: Book, found: Found, tell: Tell, *, cores: int, quick: bool, d
     book.put("network_delay_s", NETWORK_S, "s", "an exchange of bytes over loopback, halved")
     _reads(book, found.reads)
     _watches(book, found.costs)
+    _bytes(book, found.bytes)
     tell("fitting: the model does the same, and its costs are moved until it looks like the server")
     rows = _fit(book, seen, cores, quick=quick)
     return Kept([_cell(cell, one) for cell, one in seen.items()], rows, write_times(book, seen))
@@ -164,6 +168,18 @@ def _watches(book: Book, costs: Sequence[WatchCost]) -> None:
     server = fit.line(changes, [max(0.0, median(cost.server_cpu_s / cost.messages for cost in row)) for row in rows])
     source = f"what a watcher adds to the server's CPU time, {messages} messages"
     book.line("etcd_watch_s", "etcd_watch_item_s", server, source)
+
+
+def _bytes(book: Book, costs: Sequence[ByteCost]) -> None:
+    source = f"what {PAYLOAD_BYTES} bytes add to each of ten puts, eight callers; median of {len(costs)}: "
+    for name, what, seconds in (
+        ("send_byte_s", "CPU time of the client", [one.send_s for one in costs]),
+        ("etcd_byte_s", "CPU time of the server", [one.write_s for one in costs]),
+        ("etcd_fsync_byte_s", "the mean fsync in /metrics", [one.fsync_s for one in costs]),
+        ("heard_byte_s", "CPU time of who watches", [one.heard_s for one in costs]),
+        ("etcd_watch_byte_s", "CPU time of the server that tells a watcher", [one.told_s for one in costs]),
+    ):
+        book.put(name, max(0.0, median(seconds)), "s/byte", source + what)
 
 
 def write_times(book: Book, seen: dict[Cell, Seen]) -> tuple[WriteTimes, ...]:

@@ -30,12 +30,15 @@ TIMEOUT_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class SlotCosts:
-    """CPU seconds of a task without duration among many; of one alone that sleeps for `LONG_S`; of sleeps alone.
+    """CPU seconds.
 
-    `late_s`: by how much a sleep in a slot is too long.
+    `streaming_s`: of a task without duration among many; `together_s`: of each of `SLOTS` that sleep for `SHORT_S` at
+    once; `alone_s`: of one alone that sleeps for `LONG_S`; `short_sleep_s`, `long_sleep_s`: of sleeps. `late_s`: by how
+    much a sleep in a slot is too long.
     """
 
     streaming_s: float
+    together_s: float
     alone_s: float
     short_sleep_s: float
     long_sleep_s: float
@@ -70,8 +73,14 @@ def measure(*, quick: bool) -> SlotCosts:
                 late.append(result.finished_mono - result.started_mono - LONG_S)
 
         alone_s = _cpu_of(alone) / sleeps
+
+        def together() -> None:
+            for _ in range(sleeps):
+                _run(executor, done, SLOTS, SHORT_S)
+
         return SlotCosts(
             streaming_s,
+            statistics.median(_cpu_of(together) / sleeps / SLOTS for _ in range(ROUNDS)),
             alone_s,
             _cpu_of(lambda: _sleep(10 * sleeps, SHORT_S)) / (10 * sleeps),
             _cpu_of(lambda: _sleep(sleeps, LONG_S)) / sleeps,

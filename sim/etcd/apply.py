@@ -1,6 +1,7 @@
 """The apply loop and the backend: committed entries take effect one after the other.
 
-An entry of n operations takes `etcd_apply_s` + `etcd_apply_item_s` n of a core, and is answered. A read waits until
+An entry of n operations with m bytes of payload takes `etcd_apply_s` + `etcd_apply_item_s` n + `etcd_byte_s` m / 2 of a
+core, and is answered (the other half of what bytes cost was due before the log). A read waits until
 what was committed before it is applied, then takes a core of its own. The database file is committed every
 `etcd_commit_interval_s`, or after `COMMIT_OPERATIONS` operations, where anything was written: meanwhile
 (`etcd_commit_s` + `etcd_commit_item_s` n, measured at the server) nothing is applied, because the writer holds the
@@ -54,7 +55,9 @@ class ApplyLoop:
                 head = self._queue[0]
                 if isinstance(head, Entry):
                     self._busy = True
-                    cost_s = self._values.etcd_apply_s + self._values.etcd_apply_item_s * head.items
+                    values = self._values
+                    cost_s = values.etcd_apply_s + values.etcd_apply_item_s * head.items
+                    cost_s += values.etcd_byte_s / 2 * head.size_bytes
                     self._cores.use(cost_s, self._apply)
                 else:
                     self._queue.popleft()

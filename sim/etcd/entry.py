@@ -4,12 +4,16 @@ from core.kv.requests import EtcdRequest
 
 
 class Entry:
-    """`items`: operations of the request. `number` finds the open reply. `connection`: whose it is."""
+    """`items`: operations of the request; `size_bytes`: of the payloads in it.
 
-    __slots__ = ("connection", "items", "number", "request")
+    `number` finds the open reply. `connection`: whose it is.
+    """
 
-    def __init__(self, number: int, request: EtcdRequest, items: int, connection: object) -> None:
+    __slots__ = ("connection", "items", "number", "request", "size_bytes")
+
+    def __init__(self, number: int, request: EtcdRequest, items: int, size_bytes: int, connection: object) -> None:
         self.connection = connection
         self.number = number
         self.request = request
         self.items = items
+        self.size_bytes = size_bytes

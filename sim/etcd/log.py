@@ -2,9 +2,10 @@
 
 raft's loop takes all proposals that wait as one batch, writes it and waits for the disk; what comes meanwhile is the
 next batch. A gated batch server, in the words of queueing theory, with T = a + b n for n operations: processor time
-`etcd_batch_s` for the round of the loop, then the wait for the disk, `etcd_fsync_s` + `etcd_fsync_item_s` n, times a
-residual drawn from measured quantiles. With N callers that each have one request open, and nothing else in the way,
-they fall into two groups that take turns: N requests in every 2 a + b N seconds (one caller alone: 1 in a + b).
+`etcd_batch_s` for the round of the loop, then the wait for the disk, `etcd_fsync_s` + `etcd_fsync_item_s` n (and
+`etcd_fsync_byte_s` for each byte of payload), times a residual drawn from measured quantiles. With N callers that each
+have one request open, and nothing else in the way, they fall into two groups that take turns: N requests in every
+2 a + b N seconds (one caller alone: 1 in a + b).
 
 With several members the batch also goes to the followers (`sim.etcd.members`), and counts when a majority has it.
 """
@@ -59,13 +60,14 @@ class Log:
             self._write()
 
     def _write(self) -> None:
-        items = sum(entry.items for entry in self._writing)
+        items = sum([entry.items for entry in self._writing])
+        size_bytes = sum([entry.size_bytes for entry in self._writing])
         self.fsyncs += 1
         self._missing = 1
-        call_in(self._kernel, fsync_s(self._values, items, self._residuals), self._stored, self._life)
+        call_in(self._kernel, fsync_s(self._values, items, size_bytes, self._residuals), self._stored, self._life)
         if self._followers is not None:
             self._missing += 1
-            self._followers.append(items, self._stored, self._life)
+            self._followers.append(items, size_bytes, self._stored, self._life)
 
     def _stored(self, life: int) -> None:
         """The batch is on this member's disk, or on those of enough others."""

@@ -22,7 +22,7 @@ from sim.etcd.cores import Cores
 from sim.etcd.entry import Entry
 from sim.etcd.log import Log
 from sim.etcd.members import Followers
-from sim.etcd.sizes import answered, size, writes
+from sim.etcd.sizes import answered, answered_bytes, sent_bytes, size, writes
 from sim.etcd.watches import Connection, Watches
 from sim.host import Host
 from sim.kernel import Kernel, call_in
@@ -101,13 +101,15 @@ class EtcdStation:
         number = next(self._numbers)
         self._open[number] = reply
         items = size(request)
-        entry = Entry(number, request, items, connection)
+        size_bytes = sent_bytes(request)
+        entry = Entry(number, request, items, size_bytes, connection)
         after = self._path.write if writes(request) else self._read
-        cost_s = self.values.etcd_request_s + self.values.etcd_request_item_s * items
+        values = self.values
+        cost_s = values.etcd_request_s + values.etcd_request_item_s * items + values.etcd_byte_s / 2 * size_bytes
         busy = self._busy.get(connection, 0)
         self._busy[connection] = busy + 1
         if not busy:
-            cost_s += self.values.etcd_connection_s
+            cost_s += values.etcd_connection_s
         self._use_core(cost_s, after, entry)
 
     def _use_core(self, cost_s: float, done: Callable[..., object], *arguments: object) -> None:
@@ -134,8 +136,10 @@ class EtcdStation:
     def _read(self, entry: Entry) -> None:
         def ready() -> None:
             answer = self.kv.apply(entry.request, self.kernel.now)
+            values = self.values
             found = 1 if isinstance(answer, Refused) else answered(answer)
-            cost_s = self.values.etcd_read_s + self.values.etcd_read_item_s * found
+            cost_s = values.etcd_read_s + values.etcd_read_item_s * found
+            cost_s += values.etcd_watch_byte_s * answered_bytes(answer)
             self._use_core(cost_s, self._answer, entry, answer)
 
         self._path.read(ready)

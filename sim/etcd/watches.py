@@ -1,8 +1,9 @@
 """Watches: who is told what, and when.
 
 A watcher is told `etcd_watch_delay_s` after a change, whatever has come together by then, as one message that takes
-`etcd_watch_s` + `etcd_watch_item_s` n of a core. The resynchronising of watchers that fall far behind (etcd keeps 1,024
-messages for each stream) is not modelled: Tandem's consumers stay far above that.
+`etcd_watch_s` + `etcd_watch_item_s` n + `etcd_watch_byte_s` m of a core, with m bytes of payload. The resynchronising
+of watchers that fall far behind (etcd keeps 1,024 messages for each stream) is not modelled: Tandem's consumers stay
+far above that.
 """
 
 from typing import Protocol
@@ -11,6 +12,7 @@ from core.kv.memory import MemoryKv
 from core.kv.requests import Change, Refused
 from core.machine.messages import Watch
 from sim.etcd.cores import Cores
+from sim.etcd.sizes import told_bytes
 from sim.kernel import Kernel, call_in
 from sim.parameters import Values
 
@@ -59,7 +61,9 @@ class Watches:
             return
         changes, revision = self._kv.drain(watcher)
         connection, name = known
-        cost_s = self._values.etcd_watch_s + self._values.etcd_watch_item_s * len(changes)
+        values = self._values
+        cost_s = values.etcd_watch_s + values.etcd_watch_item_s * len(changes)
+        cost_s += values.etcd_watch_byte_s * told_bytes(changes)
         self._cores.use(cost_s, connection.watched, name, watcher, changes, revision)
 
     def kill(self) -> None:

@@ -1,15 +1,23 @@
-"""The parts of the etcd station, one cost at a time: rounds, connections, answers, background, commits, followers."""
+"""The parts of the etcd station, one cost at a time: rounds, bytes, connections, background, commits, followers."""
 
 import pytest
+from msgspec import Raw
 
-from core.kv.requests import Put, Response, Txn
-from core.model import SchedulerRecord
+from core.kv.requests import Delete, Get, Put, Response, Txn
+from core.machine.messages import Changes, Message, Watch
+from core.model import AnyRecord, Marker, Outcome, SchedulerRecord, TaskRecord, TaskSpec, Verdict
+from sim.etcd.sizes import sent_bytes
 from sim.etcd.station import EtcdStation
 from sim.host import Host
 from sim.kernel import Kernel, call_in
+from sim.link import Link
 from sim.parameters import Refinement, Values, WriteTimes
+from sim.process import Process
 from sim.streams import Stream
 from tests.sim.model import free
+
+SMALL = SchedulerRecord("x")
+SPEC = TaskSpec("1", "echo", payload=Raw(b"1" * 1000))
 
 
 class Rig:
@@ -21,8 +29,8 @@ class Rig:
         self.station = EtcdStation(self.kernel, host, values, Stream(1, "fsync"), Stream(1, "kill"), refinement)
         self.answered: dict[int, float] = {}
 
-    def put(self, number: int, *, at_s: float = 0.0, connection: object = None) -> None:
-        request = Txn((), (Put(f"task/{number:03d}", SchedulerRecord("x")),))
+    def put(self, number: int, *, at_s: float = 0.0, connection: object = None, record: AnyRecord = SMALL) -> None:
+        request = Txn((), (Put(f"task/{number:03d}", record),))
 
         def note(_: Response) -> None:
             self.answered[number] = self.kernel.now
@@ -39,6 +47,44 @@ def test_a_write_pays_for_its_round_its_disk_its_effect_and_its_answer() -> None
     rig.put(1)
     assert rig.run() == {1: pytest.approx(3.75)}
     assert rig.station.cpu_s[0] == pytest.approx(1.75)  # the disk is a wait
+
+
+@pytest.mark.parametrize("record", [TaskRecord(SPEC), Marker(SPEC), Outcome(Verdict.SUCCEEDED, SPEC.payload)])
+@pytest.mark.parametrize(("members", "seconds"), [(1, 0.5 + 2.0 + 0.5), (3, 0.5 + 0.5 + 2.0 + 0.5)])
+def test_bytes_of_payloads_and_results_cost_servers_and_disks(record: AnyRecord, members: int, seconds: float) -> None:
+    """Taken in, (taken in by a follower,) stored, applied: on every member."""
+    rig = Rig(free(etcd_byte_s=0.001, etcd_fsync_byte_s=0.002, etcd_members=members))
+    rig.put(1, record=record)
+    rig.put(2)
+    answered = rig.run()
+    assert answered[1] == pytest.approx(seconds)
+    assert rig.station.cpu_s == [pytest.approx(1.0)] * members
+
+
+def test_bytes_cost_who_sends_who_tells_and_who_hears() -> None:
+    """A put of a thousand bytes, which another process watches, and a read of it."""
+    values = free(cores=8, send_byte_s=0.001, etcd_watch_byte_s=0.002, heard_byte_s=0.004)
+    kernel = Kernel()
+    host = Host(kernel, values.cores)
+    station = EtcdStation(kernel, host, values, Stream(1, "fsync"), Stream(1, "kill"))
+    heard: list[float] = []
+
+    def hear(event: Message) -> None:
+        if isinstance(event, Changes):
+            heard.append(kernel.now)
+
+    listener = Process(host, "listener", values)
+    Link(kernel, station, listener, values, Stream(1, "network"), hear).watch(Watch("task", "task/", "task0", 0))
+    reader = Process(host, "reader", values)
+    link = Link(kernel, station, reader, values, Stream(1, "network"), hear)
+    answered: list[float] = []
+    call_in(kernel, 1.0, station.request, Txn((), (Put("task/1", TaskRecord(SPEC)),)), lambda _: None, None)
+    call_in(kernel, 20.0, link.send, Get("task/1"), lambda _: answered.append(kernel.now))
+    kernel.run(until=50.0)
+    assert heard == [pytest.approx(1.0 + 2.0 + 4.0)]
+    assert answered == [pytest.approx(20.0 + 2.0 + 4.0)]
+    assert station.cpu_s[0] == pytest.approx(4.0)
+    assert sent_bytes(Txn((), (Put("task/1", TaskRecord(SPEC)), Delete("task/2")))) == 1000
 
 
 def test_only_a_connection_at_rest_is_woken() -> None:

@@ -164,10 +164,33 @@ def test_a_busy_process_keeps_its_core_for_a_slice() -> None:
     assert done == ["one", "one", "one", "other", "one", "one"]
 
 
-def test_a_hop_is_paid_by_the_cold() -> None:
-    warm, chilled = Bench(), Bench(cold_factor=FACTOR, cold_warm_s=WARM_S, cold_idle_s=IDLE_S)
-    for bench in (warm, chilled):
-        bench.process.run_own(1.0, bench.finish, "hop", hop_s=0.25)
-        bench.kernel.run()
-    assert warm.done["hop"] == 1.0
-    assert chilled.done["hop"] == 1.25
+HOP_S, FIRST_S = 0.25, 0.5
+
+
+def test_handing_work_to_a_thread_costs_more_for_the_first_since_the_process_slept() -> None:
+    """A cold process: 0.25 for each, 0.5 for the first. It sleeps after that, and is cold again."""
+    bench = Bench(slot_hop_s=HOP_S, slot_cold_s=FIRST_S, cold_factor=FACTOR, cold_warm_s=WARM_S, cold_idle_s=IDLE_S)
+    bench.process.run_own(1.0, bench.finish, "first", hops=True)
+    bench.process.run_own(1.0, bench.finish, "plain")
+    bench.process.run_own(1.0, bench.finish, "second", hops=True)
+    bench.kernel.run()
+    assert bench.done == {"first": 1.75, "plain": 2.75, "second": 4.0}
+    call_in(bench.kernel, 1.0, lambda: bench.process.run_own(1.0, bench.finish, "later", hops=True))
+    bench.kernel.run()
+    assert bench.done["later"] == pytest.approx(5.0 + 1.75, rel=1e-9)
+    assert bench.process.cpu_s == pytest.approx(4.0 + 1.75, rel=1e-9)
+
+
+def test_a_warm_process_hands_over_at_the_plain_price() -> None:
+    bench = Bench(slot_hop_s=HOP_S, slot_cold_s=FIRST_S)
+    bench.process.run_own(1.0, bench.finish, "hop", hops=True)
+    bench.kernel.run()
+    assert bench.done["hop"] == 1.25
+
+
+def test_a_part_of_what_coldness_adds_to_a_hop_comes_after_its_effect() -> None:
+    bench = Bench(slot_cold_s=FIRST_S, tail=0.5, cold_factor=FACTOR, cold_warm_s=WARM_S, cold_idle_s=IDLE_S)
+    bench.process.run_own(1.0, bench.finish, "hop", hops=True)
+    bench.process.run_own(1.0, bench.finish, "next")
+    bench.kernel.run()
+    assert bench.done == {"hop": 1.25, "next": 2.5}  # whatever comes next waits for that part as well
