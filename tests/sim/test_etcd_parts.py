@@ -3,7 +3,7 @@
 import pytest
 from msgspec import Raw
 
-from core.kv.requests import Delete, Get, Put, Response, Txn
+from core.kv.requests import Delete, Found, Get, Put, Response, Txn
 from core.machine.messages import Changes, Message, Watch
 from core.model import AnyRecord, Marker, Outcome, SchedulerRecord, TaskRecord, TaskSpec, Verdict
 from sim.etcd.sizes import sent_bytes
@@ -11,6 +11,7 @@ from sim.etcd.station import EtcdStation
 from sim.host import Host
 from sim.kernel import Kernel, call_in
 from sim.link import Link
+from sim.network import Line
 from sim.parameters import Refinement, Values, WriteTimes
 from sim.process import Process
 from sim.streams import Stream
@@ -25,8 +26,8 @@ class Rig:
 
     def __init__(self, values: Values, refinement: Refinement = "station") -> None:
         self.kernel = Kernel()
-        host = Host(self.kernel, values.cores)
-        self.station = EtcdStation(self.kernel, host, values, Stream(1, "fsync"), Stream(1, "kill"), refinement)
+        self.host = Host(self.kernel, values.cores)
+        self.station = EtcdStation(self.kernel, self.host, values, Stream(1, "fsync"), Stream(1, "kill"), refinement)
         self.answered: dict[int, float] = {}
 
     def put(self, number: int, *, at_s: float = 0.0, connection: object = None, record: AnyRecord = SMALL) -> None:
@@ -101,6 +102,58 @@ def test_background_work_delays_nobody_but_uses_a_core() -> None:
     rig.put(1)
     assert rig.run() == {1: pytest.approx(0.75)}
     assert rig.station.cpu_s[0] == pytest.approx(1.0)
+
+
+def test_background_work_keeps_others_from_the_core() -> None:
+    rig = Rig(free(cores=1, etcd_apply_s=1.0, etcd_background=0.25))
+    other = Process(rig.host, "other", free(cores=1))
+    done: list[float] = []
+    rig.put(1)
+    call_in(rig.kernel, 0.5, other.run, 1.0, lambda: done.append(rig.kernel.now))
+    rig.run()
+    assert done == [pytest.approx(2.0)]  # 0.75 for the answer, 0.25 aside, then the other
+
+
+def test_each_operation_costs_and_each_change_that_is_told() -> None:
+    values = free(etcd_request_item_s=0.5, etcd_watch_item_s=0.25)
+    rig = Rig(values)
+    heard: list[float] = []
+
+    def hear(event: Message) -> None:
+        if isinstance(event, Changes):
+            heard.append(rig.kernel.now)
+
+    listener = Process(rig.host, "listener", values)
+    Link(rig.kernel, rig.station, listener, values, Stream(1, "network"), hear).watch(
+        Watch("task", "task/", "task0", 0)
+    )
+    three = Txn((), tuple(Put(f"task/{number}", SMALL) for number in range(3)))
+    call_in(rig.kernel, 1.0, rig.station.request, three, lambda _: None, None)
+    rig.run()
+    assert heard == [pytest.approx(1.0 + 3 * 0.5 + 3 * 0.25)]
+
+
+def test_a_read_waits_until_what_was_committed_before_it_is_applied() -> None:
+    rig = Rig(free(etcd_apply_s=1.0))
+    found: list[tuple[float, Response]] = []
+    rig.put(1)
+    call_in(rig.kernel, 0.5, rig.station.request, Get("task/001"), lambda one: found.append((rig.kernel.now, one)))
+    rig.run()
+    ((moment, answer),) = found
+    assert moment == pytest.approx(1.0)
+    assert isinstance(answer, Found)
+    assert [kv.key for kv in answer.kvs] == ["task/001"]
+
+
+def test_messages_of_one_line_arrive_in_order() -> None:
+    """However long each is under way."""
+    kernel = Kernel()
+    line = Line(kernel, 0.001, 1.0, Stream(1, "jitter"))
+    arrived: list[int] = []
+    for number in range(100):
+        call_in(kernel, 0.01 * number, line.send, arrived.append, number)
+    kernel.run()
+    assert arrived == list(range(100))
 
 
 def test_nothing_is_applied_while_the_backend_commits() -> None:

@@ -1,6 +1,7 @@
 """The etcd station: group commit, faults with both fates of an unknown write, and connections that come back."""
 
 import msgspec
+import pytest
 
 from core.kv.requests import Found, Get, Grant, Granted, Put, Response, Txn, TxnDone, Unknown, absent
 from core.machine.messages import Changes, LeaseLost, LeaseRenewed, Message, Watch
@@ -116,6 +117,23 @@ def test_a_stopped_process_loses_its_lease_and_hears_of_it() -> None:
     rig.process.resume()
     rig.kernel.run(until=12.0)
     assert LeaseLost(granted.lease) in rig.events[before:]
+
+
+def test_a_restart_begins_every_lease_anew() -> None:
+    """A lease of 2 s, never renewed; killed after 1.5 s, up again at 2.5 s: it ends at 4.5 s and not at the restart."""
+    values = msgspec.structs.replace(VALUES, etcd_start_s=0.5)
+    rig = Rig(values)
+    answers: list[Response] = []
+    rig.link.send(Grant(2.0), answers.append)
+    call_in(rig.kernel, 1.5, rig.station.kill)
+    call_in(rig.kernel, 2.0, rig.station.restart)
+    rig.kernel.run(until=4.4)
+    (granted,) = answers
+    assert isinstance(granted, Granted)
+    next_expiry = rig.station.kv.next_expiry()
+    assert next_expiry == pytest.approx(2.5 + 2.0)
+    rig.kernel.run(until=4.5 + values.etcd_expiry_interval_s)
+    assert rig.station.kv.next_expiry() is None
 
 
 def test_a_killed_process_is_heard_of_no_more() -> None:
