@@ -31,7 +31,7 @@ class Handler(StrEnum):
 
 
 JobsOption = Annotated[
-    int | None, typer.Option("--jobs", help="Simulations at a time. Default: as many as this machine has cores.")
+    int | None, typer.Option("--jobs", min=1, help="Simulations at a time. Default: as many as this machine has cores.")
 ]
 CoresOption = Annotated[
     int | None,

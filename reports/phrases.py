@@ -96,7 +96,12 @@ PHRASES = (
     # where a parameter of the model comes from
     mark("/metrics"), mark("mean commit of the backend, n = #"), mark("mean fsync by puts a fsync, # transactions"),
     mark("CPU time of a slot for an echo task of no duration, halved"),
-    mark("CPU time of a task of # alone, without its sleep and the above, halved"), mark("CPU time of sleeping for #"),
+    mark("CPU time of one of ten tasks of # together, without the above, halved"),
+    mark("CPU time of a task of # alone, without its sleep and the above, halved"),  # profiles up to 2026-11-26
+    mark("CPU time of a task of # alone, without its sleep and these, halved"), mark("CPU time of sleeping for #"),
+    mark("what # bytes add to each of ten puts, eight callers"), mark("median of #"), mark("CPU time of the client"),
+    mark("CPU time of the server"), mark("the mean fsync in /metrics"), mark("CPU time of who watches"),
+    mark("CPU time of the server that tells a watcher"),
     mark("CPU time of the client by keys read"), mark("CPU time of the server by keys read"),
     mark("Client.submit_specs, CPU time"), mark("a system of # workers at rest for #, less # for keepalives"),
     mark("an exchange of bytes over loopback, halved"), mark("fitted on the model, # transactions in # cells"),

@@ -98,7 +98,10 @@ def _say(text: str, code: int) -> int:
 
 
 def _check_type(client: Client, order: Order) -> None:
-    """Refuse a type that no live worker knows: most often it is a typing mistake, and the task would wait forever."""
+    """Refuse a type that no live worker knows: most often it is a typing mistake, and the task would wait forever.
+
+    Where nobody is there to serve the task, say so: that may be meant.
+    """
     if order.force:
         return
     whole = perform(client.send, overview(), LOOK_TIMEOUT_S)
@@ -107,6 +110,10 @@ def _check_type(client: Client, order: Order) -> None:
             f"no live worker has a handler for {order.type!r} (there are: {', '.join(whole.types)}); nothing was "
             "submitted. With --force it waits until a worker with that handler comes"
         )
+    served_by = {"scheduler": whole.schedulers, "worker": whole.workers}
+    missing = " and no ".join(kind for kind, there in served_by.items() if not there)
+    if missing:
+        _note(f"no {missing} is there: what is submitted waits until one comes")
 
 
 class _Silence:

@@ -186,7 +186,7 @@ def _answer(
         figures=shown(best),
         shares=best.shares,
         room=None if room is None else _room(question, room),
-        trust=trust(asked(topology, question.rate_per_s, mean_s, service_cv)),
+        trust=trust(asked(topology, question.rate_per_s, mean_s, service_cv), scenario=question.scenario(topology)),
         notes=(*question.notes, *_warnings(question)),
         simulations=evaluate.simulations,
         curves=curves,

@@ -51,8 +51,16 @@ def question(words: Words, out: Path) -> Question:
     arrivals = None if words.arrivals is None else syntax.arrivals(words.arrivals)
     service = None if words.service is None else syntax.service(words.service)
     if words.run is not None:
+        if arrivals is not None and service is not None:
+            raise ScenarioError(
+                "--from fits arrivals and service times to a run: leave out --arrivals, --service, or both"
+            )
         found = fit(recorded.load(words.run), out)
+        typed = " and ".join(
+            name for name, one in (("--arrivals", arrivals), ("--service", service)) if one is not None
+        )
         notes = (f"fitted to {words.run}", *(f"  {note}" for note in found.notes))
+        notes += (f"  but {typed} as typed",) if typed else ()
         arrivals, service = arrivals or found.arrivals, service or found.service
     if arrivals is None or service is None:
         missing = "--arrivals" if arrivals is None else "--service"

@@ -17,7 +17,7 @@ import numpy as np
 from core.settings import Dispatch
 from experiments import workload
 from experiments.planning.syntax import Costs
-from experiments.planning.targets import Target
+from experiments.planning.targets import THROUGHPUT, Target
 from experiments.scenario import ScenarioError
 from experiments.schema import (
     Arrivals,
@@ -220,6 +220,10 @@ def check(question: Question) -> None:
     """Raises ScenarioError where no configuration at all could meet a target."""
     service_s = question.service_s
     for target in question.targets:
+        if target.figure == THROUGHPUT and target.bound >= question.rate_per_s:
+            raise ScenarioError(
+                f"nothing meets {target.text}: only {question.rate_per_s:.4g}/s arrive, and no more can be completed"
+            )
         if target.is_latency and target.stage == "total":
             share = {"p50": 0.5, "p95": 0.95, "p99": 0.99}.get(target.statistic)
             alone_s = float(service_s.mean() if share is None else np.quantile(service_s, share))

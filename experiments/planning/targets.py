@@ -58,8 +58,9 @@ class Target(msgspec.Struct, frozen=True):
 
 def parse(text: str) -> tuple[Target, ...]:
     """One or several, with commas between. Raises ScenarioError."""
-    found = tuple(_one(part.strip()) for part in text.split(",") if part.strip())
-    if not found:
+    parts = [part.strip() for part in text.split(",")]
+    found = tuple(_one(part) for part in parts if part)
+    if len(found) < len(parts):
         raise ScenarioError(f"--target: expected {EXPECTED}, got {text!r}")
     return found
 

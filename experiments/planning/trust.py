@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from experiments.schema import Topology
+from experiments.planning.unseen import never_validated
+from experiments.schema import Scenario, Topology
 from experiments.validation.region import Point, load_region
 from experiments.world import ExperimentError
 
@@ -46,9 +47,10 @@ class Dimension(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
-    """`errors`: signed, of the nearest validated scenario, as shares."""
+    """`errors`: signed, of the nearest validated scenario, as shares. `never`: what no validated scenario had."""
 
     dimensions: tuple[Dimension, ...] = ()
+    never: tuple[str, ...] = ()
     nearest: str = ""
     distance: float = 0.0
     errors: dict[str, float] = {}
@@ -63,10 +65,13 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
         """For the user."""
         if not self.points:
             return NOTHING
-        if not self.outside:
-            return f"inside the validated region in every dimension; nearest: {self.nearest}"
-        names = ", ".join(f"{one.name} ({one.asked}; validated: {one.validated})" for one in self.outside)
-        return f"OUTSIDE the validated region in {names}; nearest: {self.nearest}"
+        parts = []
+        if self.outside:
+            names = ", ".join(f"{one.name} ({one.asked}; validated: {one.validated})" for one in self.outside)
+            parts.append(f"OUTSIDE the validated region in {names}")
+        if self.never:
+            parts.append(f"NEVER validated: {', '.join(self.never)}")
+        return "; ".join([*(parts or ["inside the validated region in every dimension"]), f"nearest: {self.nearest}"])
 
 
 def asked(topology: Topology, rate_per_s: float, service_mean_s: float, service_cv: float) -> Asked:
@@ -84,8 +89,10 @@ def asked(topology: Topology, rate_per_s: float, service_mean_s: float, service_
     )
 
 
-def trust(question: Asked, points: Sequence[Point] | None = None) -> Trust:
+def trust(question: Asked, points: Sequence[Point] | None = None, scenario: Scenario | None = None) -> Trust:
     """Compare a question with the validated points (default: those that come with Tandem).
+
+    `scenario`: what would be run; what it has that is no dimension of the region is looked at as well.
 
     Raises ExperimentError where their file cannot be used.
     """
@@ -110,6 +117,7 @@ def trust(question: Asked, points: Sequence[Point] | None = None) -> Trust:
     errors = {name: nearest.errors[name] for name in ERRORS if name in nearest.errors}
     return Trust(
         dimensions=tuple(dimensions),
+        never=() if scenario is None else never_validated(scenario, [point.scenario for point in points]),
         nearest=nearest.scenario,
         distance=distance(question, nearest),
         errors=errors,

@@ -157,7 +157,8 @@ def whatif(
                 _rate(found) * change.load,
                 float(load.service_s.mean()),
                 float(load.service_s.std() / max(load.service_s.mean(), 1e-9)),
-            )
+            ),
+            scenario=changed,
         ),
     )
 

@@ -14,6 +14,8 @@ from reports.runs import Scenario
 
 POINTS = 200
 PANELS_A_ROW = 2
+FEW = 4
+"""Tasks waiting up to which the axis has fractions."""
 
 
 def lengths(scenario: Scenario, world: str, until_s: float) -> np.ndarray:
@@ -54,5 +56,6 @@ def _panel(axes: Axes, one: Scenario) -> None:
     axes.set_title(title, loc="left")
     axes.set(xlabel=gettext("time (s)"), ylabel=gettext("tasks waiting"))
     axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.yaxis.set_major_formatter("{x:,.0f}")
+    few = axes.get_ylim()[1] < FEW  # averages over a step of time: no whole numbers
+    axes.yaxis.set_major_locator(MaxNLocator(5, integer=not few))
+    axes.yaxis.set_major_formatter("{x:g}" if few else "{x:,.0f}")

@@ -212,6 +212,8 @@ def test_unknown_task_type(etcd: EmbeddedEtcd, namespace: str) -> None:
         assert CliRunner().invoke(app, ["submit", "--type", "ecko", "--force", *where]).exit_code == 0
         assert cluster.look().ready == {"default": 1}
         assert cluster.look().unserved == ("ecko",)
+        waits = CliRunner().invoke(app, ["submit", "--type", "echo", *where])
+        assert "no scheduler is there: what is submitted waits until one comes" in waits.stderr
         cluster.drain()
 
 

@@ -3,11 +3,13 @@
 import math
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from experiments.planning import ask, erlang, fit, syntax, targets, trust
 from experiments.planning.question import Question, check
+from experiments.planning.unseen import never_validated
 from experiments.scenario import ScenarioError
 from experiments.schema import (
     ArrivalTrace,
@@ -17,6 +19,7 @@ from experiments.schema import (
     Exponential,
     Lognormal,
     Poisson,
+    Scenario,
     Topology,
     Uniform,
 )
@@ -136,28 +139,37 @@ def test_whole_numbers() -> None:
             syntax.whole_numbers(wrong, "--workers")
 
 
+def typed(**changes: object) -> ask.Words:
+    usual = {
+        "arrivals": "poisson:1",
+        "service": "constant:1ms",
+        "run": None,
+        "target": ["p99<1"],
+        "workers": "1",
+        "slots": "1..5",
+        "schedulers": "1",
+        "dispatch": "any",
+        "scheduler_interval": "0.1",
+        "worker_interval": "0.1",
+        "lease_ttl": "2s",
+        "etcd_members": 1,
+        "handler": "sleep",
+        "cost": "",
+        "survive": None,
+        "seed": 1,
+        "tasks": None,
+    }
+    return ask.Words(**(usual | changes))  # type: ignore[arg-type]
+
+
 def test_who_is_killed_for_good_must_leave_another() -> None:
-    words = ask.Words(
-        arrivals="poisson:1",
-        service="constant:1ms",
-        run=None,
-        target=["p99<1"],
-        workers="1",
-        slots="1..5",
-        schedulers="1",
-        dispatch="any",
-        scheduler_interval="0.1",
-        worker_interval="0.1",
-        lease_ttl="2s",
-        etcd_members=1,
-        handler="sleep",
-        cost="",
-        survive="host",
-        seed=1,
-        tasks=None,
-    )
     with pytest.raises(ScenarioError, match="needs two workers"):
-        ask.question(words, Path())
+        ask.question(typed(survive="host"), Path())
+
+
+def test_a_run_and_both_halves_of_a_load_contradict_each_other() -> None:
+    with pytest.raises(ScenarioError, match="leave out"):
+        ask.question(typed(run=Path("runs/mine")), Path())
 
 
 # --- where the search begins ---
@@ -184,6 +196,17 @@ def test_a_target_below_the_tasks_own_time_is_refused() -> None:
     with pytest.raises(ScenarioError, match="the tasks alone take longer"):
         check(asked(targets=targets.parse("p99<0.3")))
     check(asked(targets=targets.parse("overhead.p99<0.3")))
+
+
+def test_a_throughput_above_what_arrives_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="only 100/s arrive"):
+        check(asked(targets=targets.parse("throughput>100/s")))
+    check(asked(targets=targets.parse("throughput>99/s")))
+
+
+def test_an_empty_target_is_refused() -> None:
+    with pytest.raises(ScenarioError, match="--target: expected"):
+        targets.parse("p99<1,,p50<1")
 
 
 def test_long_latencies_are_simulated_for_longer_and_a_short_simulation_says_so() -> None:
@@ -274,3 +297,40 @@ def test_outside_the_validated_region_the_dimensions_are_named_and_the_nearest_p
     assert (outside.nearest, outside.errors) == ("large", {"latency_s.overhead.p99": -0.2})
     assert "OUTSIDE" in outside.sentence
     assert trust.trust(trust.asked(Topology(), 100, 0.1, 1.0), []).sentence == trust.NOTHING
+
+
+def scenario_of(**changes: object) -> Scenario:
+    """One that was validated (`idle`, a little faster), but for the changes."""
+    workload = {"count": 100, "arrivals": {"process": "poisson", "rate_per_s": 20.0}}
+    document: dict[str, object] = {"name": "asked", "workload": workload}
+    for table, values in changes.items():
+        document[table] = workload | values if table == "workload" else values  # type: ignore[operator]
+    return msgspec.convert(document, Scenario)
+
+
+NAMES = ("idle", "poll-rate", "burst-payload", "burst-unbatched", "host-kill")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"workload": {"payload_bytes": 200_000}}, "payloads of 200,000 bytes (validated: up to 20,000)"),
+        ({"workload": {"handler": "cpu"}}, "tasks that cpu"),
+        ({"topology": {"lease_ttl_s": 60.0}}, "a lease ttl of 60 s (validated: 2 to 5 s)"),
+        ({"topology": {"dispatch": "poll", "worker_poll_interval_s": 9.0}}, "a worker poll interval of 9 s"),
+        ({"settings": {"scheduler": {"max_batch": 7}}}, "settings.scheduler.max_batch = 7"),
+        ({"model": {"cores": 64}}, "model.cores = 64"),
+        ({"faults": [{"kind": "scheduler_kill", "at_s": 1.0, "target": "scheduler-1"}]}, "the fault scheduler_kill"),
+    ],
+)
+def test_what_no_validated_scenario_had_is_named(changes: dict[str, object], words: str) -> None:
+    (never,) = never_validated(scenario_of(**changes), NAMES)
+    assert words in never
+    points = [point(name) for name in NAMES]
+    found = trust.trust(trust.asked(Topology(), 100, 0.1, 1.0), points, scenario_of(**changes))
+    assert f"NEVER validated: {never}; nearest" in found.sentence
+
+
+def test_what_validated_scenarios_had_is_not_named() -> None:
+    assert never_validated(scenario_of(workload={"payload_bytes": 10_000, "handler": "sleep"}), NAMES) == ()
+    assert never_validated(scenario_of(topology={"dispatch": "poll"}), NAMES) == ()
