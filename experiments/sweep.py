@@ -5,6 +5,7 @@ Here that means processes of this machine (loky: started anew, never forked). Un
 no files are read where it runs, and the results are the same, bit for bit, wherever that is.
 """
 
+import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ Read: TypeAlias = Callable[[Scenario, Workload, Measured], T]
 """What is kept of a repetition; called where it ran, so that no trace has to travel. A function of a module."""
 
 ALL_CORES = -1
+CLEANED_UP = "ignore:resource_tracker:UserWarning"
+"""For joblib's process that cleans up after others: a Ctrl-C leaves it something to do, and nobody wants to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,9 @@ def spread(
         return []
     total = len(jobs)
     results: list[T] = []
+    wanted = os.environ.get("PYTHONWARNINGS", "")
+    if CLEANED_UP not in wanted:
+        os.environ["PYTHONWARNINGS"] = f"{wanted},{CLEANED_UP}".lstrip(",")
     parallel = Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)  # no files in shared memory
     running: Generator[T, Any, None] = parallel(delayed(work)(job) for job in jobs)
     try:
