@@ -37,6 +37,7 @@ VALIDATION = (
     "three-schedulers",
     "host-kill",
     "worker-kill",
+    "scheduler-kill",
     "etcd-3",
 )
 STRESS = (
