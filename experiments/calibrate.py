@@ -5,12 +5,10 @@ the CPU cost of decisions, of encoding and decoding, and of slots, what a system
 take to start. No scenario is used, so every scenario that is compared with the model is a prediction. What the
 measurements show only together (which part of a put's time is whose) is fitted on the model itself:
 `experiments.calibration.unknowns`.
-
-    python -m experiments.calibrate --out parameters.json
 """
 
-import argparse
 import errno
+import itertools
 import statistics
 import subprocess
 import sys
@@ -19,20 +17,28 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from core.client import Client
 from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 from core.model import TaskSpec
-from experiments import environment
+from experiments import environment, etcd_metrics
 from experiments.calibration import decisions, fit, resting, server, slots
 from experiments.calibration.book import Book
+from experiments.validation.engine import OnStep, Step
 from experiments.world import ExperimentError, Tell
 from sim.parameters import Profile, save
 
 IMPORT_TIMEOUT_S = 60.0
 REVOKES = 5
+STARTS = 3
+STEP_S, STEP_QUICK_S = 1.2, 0.6
+FIT_S, FIT_QUICK_S = 130.0, 20.0
+"""What one measurement and the fit take on a fast machine: the bar's time left corrects itself on a slow one."""
+OTHER_STEPS = 3
+OWN_FLAGS = ("--name=", "--data-dir=", "-urls=", "--initial-cluster")
 NANNY = """
 import sys, time
 from core.runtime.nanny import Nanny
@@ -43,7 +49,7 @@ print(time.monotonic() - before)
 """
 
 
-def run(out: Path, *, quick: bool = False, allow_known_bad: bool = False, tell: Tell = lambda _: None) -> Profile:
+def run(out: Path, *, quick: bool = False, allow_known_bad: bool = False, on_step: OnStep = lambda _: None) -> Profile:
     """Measure, write the profile to `out`, return it.
 
     Raises ExperimentError, with a sentence for the user: no etcd, or one that acknowledges before its fsync; OSError.
@@ -55,11 +61,23 @@ def run(out: Path, *, quick: bool = False, allow_known_bad: bool = False, tell: 
         pass  # it can be written: better known now than after the measurement
     try:
         binary = find_server(durable=not allow_known_bad)
-        profile = _measure(binary, tell, quick=quick)
+        profile = _measure(binary, _paced(on_step, quick=quick), quick=quick)
     except EtcdServerError as error:
         raise ExperimentError(str(error)) from error
     save(profile, out)
     return profile
+
+
+def _paced(on_step: OnStep, *, quick: bool) -> Tell:
+    """Makes steps of words: each word is said when something of `STEP_S` begins, the last one before the fit."""
+    each_s, fit_s = (STEP_QUICK_S, FIT_QUICK_S) if quick else (STEP_S, FIT_S)
+    measured_s = each_s * (server.steps(quick=quick) + OTHER_STEPS)
+    said = itertools.count()
+
+    def tell(what: str) -> None:
+        on_step(Step(min(next(said) * each_s, measured_s), measured_s + fit_s, what))
+
+    return tell
 
 
 def _measure(binary: Server, tell: Tell, *, quick: bool) -> Profile:
@@ -102,9 +120,15 @@ def _about(etcd: EmbeddedEtcd, before: environment.Load, own_s: float) -> dict[s
     return {
         **environment.describe(),
         "etcd": {"version": etcd.server.version_text, "durable": etcd.server.durable, "filesystem": etcd.filesystem},
-        "etcd_flags": {"max_txn_ops": etcd.max_txn_ops},
+        "etcd_flags": _flags(etcd),
+        "etcd_metrics": msgspec.to_builtins(etcd_metrics.read(etcd.metrics_url())),
         "load": environment.disturbance(before, after, max(0.0, own_s)),
     }
+
+
+def _flags(etcd: EmbeddedEtcd) -> list[str]:
+    """What the server was started with, without its own folders and addresses."""
+    return [flag for flag in psutil.Process(etcd.pid()).cmdline()[1:] if not any(own in flag for own in OWN_FLAGS)]
 
 
 def _cpu_s() -> float:
@@ -160,17 +184,26 @@ def _submits(book: Book, etcd: EmbeddedEtcd, *, quick: bool) -> None:
 
 def _starts(book: Book, etcd: EmbeddedEtcd) -> None:
     for name, module in (("scheduler_start_s", "core.scheduler"), ("worker_start_s", "core.worker")):
-        command = [sys.executable, "-c", f"import core.cli, {module}"]
-        before = time.monotonic()
-        subprocess.run(command, check=True, timeout=IMPORT_TIMEOUT_S)
-        book.put(name, time.monotonic() - before, "s", "start of an interpreter and the imports, once")
+        started_s = statistics.median(_import(module) for _ in range(STARTS))
+        book.put(name, started_s, "s", f"start of an interpreter and the imports, n = {STARTS}")
     revoked_s = statistics.median(_revoke(",".join(etcd.endpoints)) for _ in range(REVOKES))
     book.put("nanny_revoke_s", revoked_s, "s", f"a nanny that revokes a lease, in a process that runs, n = {REVOKES}")
     with EmbeddedEtcd(server=etcd.server) as fresh:  # the one that was measured has a large log to read again
-        fresh.kill()
-        before = time.monotonic()
-        fresh.restart()
-        book.put("etcd_start_s", time.monotonic() - before, "s", "restart of a small server after a kill, once")
+        restarted_s = statistics.median(_restart(fresh) for _ in range(STARTS))
+    book.put("etcd_start_s", restarted_s, "s", f"restart of a small server after a kill, n = {STARTS}")
+
+
+def _import(module: str) -> float:
+    before = time.monotonic()
+    subprocess.run([sys.executable, "-c", f"import core.cli, {module}"], check=True, timeout=IMPORT_TIMEOUT_S)
+    return time.monotonic() - before
+
+
+def _restart(etcd: EmbeddedEtcd) -> float:
+    etcd.kill()
+    before = time.monotonic()
+    etcd.restart()
+    return time.monotonic() - before
 
 
 def _revoke(endpoints: str) -> float:
@@ -178,26 +211,3 @@ def _revoke(endpoints: str) -> float:
     command = [sys.executable, "-c", NANNY, endpoints]
     done = subprocess.run(command, check=True, timeout=IMPORT_TIMEOUT_S, capture_output=True, text=True)
     return float(done.stdout)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m experiments.calibrate", description="Measure the model's numbers.")
-    parser.add_argument("--out", type=Path, required=True, help="file to write (JSON)")
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
-    parser.add_argument("--allow-known-bad", action="store_true", help="also on an etcd that acknowledges too early")
-    options = parser.parse_args()
-    try:
-        run(
-            options.out,
-            quick=options.quick,
-            allow_known_bad=options.allow_known_bad,
-            tell=lambda words: print(words, file=sys.stderr),
-        )
-    except ExperimentError as error:
-        print(f"calibrate: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

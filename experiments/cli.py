@@ -161,7 +161,12 @@ def run(
         worlds = worlds_of(choose(one, world.names), endpoints, profile, namespace if deployed else None)
         with progress_bar(one.name) as on_step:
             summaries = run_scenario(one, worlds, out, seed=seed, on_step=on_step)
-        Console().print(results(one.name, summaries))
+        console = Console()
+        console.print(results(one.name, summaries))
+        from experiments.run_console import notes  # noqa: PLC0415 - scipy: the result should not wait for it
+
+        for line in notes(one, out, summaries):
+            console.print(line, highlight=False, soft_wrap=True)
         say_where(out)
 
 
@@ -186,11 +191,12 @@ def calibrate(
     from experiments.calibrate import advice  # noqa: PLC0415
     from experiments.calibrate import run as measure  # noqa: PLC0415
     from experiments.console import clear_errors, say_where  # noqa: PLC0415
+    from experiments.validation.show import progress  # noqa: PLC0415
 
     with clear_errors(PROGRAM):
         console = Console(stderr=True)
-        with console.status("starting") as status:
-            profile = measure(out, quick=quick, allow_known_bad=allow_known_bad, tell=status.update)
+        with progress("calibrate") as on_step:
+            profile = measure(out, quick=quick, allow_known_bad=allow_known_bad, on_step=on_step)
         for line in advice(profile):
             console.print(line, highlight=False, soft_wrap=True)
         say_where(out)

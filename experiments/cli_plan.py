@@ -91,7 +91,7 @@ HandlerOption = Annotated[
 CostOption = Annotated[
     str,
     typer.Option(
-        metavar="PRICES", help="Prices in any unit. Default: worker=1,slot=0.1,scheduler=1,core=0 (a busy core)."
+        metavar="PRICES", help="Prices in any unit. Default: worker=1, slot=0.1, scheduler=1, core=0 (a busy core)."
     ),
 ]
 TasksOption = Annotated[

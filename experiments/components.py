@@ -27,8 +27,9 @@ from experiments.schema import Topology
 from experiments.world import ExperimentError
 
 ROOT = Path(__file__).parents[1]
-REGISTER_TIMEOUT_S = 60.0
-"""Twenty interpreters starting on two cores take 5 s; a loaded machine several times that."""
+REGISTER_TIMEOUT_S, REGISTER_EACH_S = 60.0, 6.0
+"""At least, and for each component, of one core: a start takes 1 to 2 s of it, on a loaded machine several times that."""
+MOST_NAMED = 3
 DRAIN_TIMEOUT_S = 5.0
 """Idle components end within a few ms of SIGTERM."""
 POLL_S = 0.02
@@ -61,6 +62,14 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path}
 
 
+def _unregistered(missing: set[str], wanted: set[str], limit_s: float) -> str:
+    named = ", ".join(sorted(missing)[:MOST_NAMED]) + (", ..." if len(missing) > MOST_NAMED else "")
+    return (
+        f"{len(missing)} of {len(wanted)} components ({named}) did not register within {limit_s:.0f} s: their "
+        f"interpreters start slowly on these {psutil.cpu_count()} cores; try fewer workers, or again on a quiet machine"
+    )
+
+
 class Components:
     """Schedulers and workers of one repetition, in one namespace. All are ended on exit."""
 
@@ -91,14 +100,13 @@ class Components:
 
         Raises ExperimentError when one ends or does not register in time.
         """
-        deadline = time.monotonic() + REGISTER_TIMEOUT_S
+        limit_s = max(REGISTER_TIMEOUT_S, REGISTER_EACH_S * len(self.names) / (psutil.cpu_count() or 1))
+        deadline = time.monotonic() + limit_s
         wanted = set(self.names if names is None else names)
         while missing := wanted - self._registered():
             self.check_alive(sorted(missing))
             if time.monotonic() > deadline:
-                raise ExperimentError(
-                    f"{', '.join(sorted(missing))} did not register within {REGISTER_TIMEOUT_S:.0f} s"
-                )
+                raise ExperimentError(_unregistered(missing, wanted, limit_s))
             time.sleep(POLL_S)
 
     def start(self, name: str) -> None:

@@ -25,7 +25,8 @@ from experiments.world import ExperimentError
 
 PROGRAM = "python -m experiments.containers"
 COMPOSES = ("docker-compose", "docker compose")
-IMAGES = ("tandem", "python:3.11-slim", "quay.io/coreos/etcd:v3.5.16")
+IMAGE, ASIDE = "tandem", "tandem:before-the-trial"
+IMAGES = (IMAGE, "python:3.11-slim", "quay.io/coreos/etcd:v3.5.16")
 BUILD_LIMIT_S = 1800.0
 CLIENT = "docker-compose run --rm client --etcd-endpoints=etcd:2379 --queue=default --type=echo"
 
@@ -57,13 +58,19 @@ ENDING = (
 
 @contextmanager
 def image_kept() -> Iterator[None]:
-    """Removes the image that the trial builds, unless there was one before."""
-    before = image("tandem")
+    """The trial builds the image of this checkout: one that was there before is laid aside, and put back at the end."""
+    before = image(IMAGE) is not None
+    if before:
+        ask("image", "tag", IMAGE, ASIDE)
+        ask("image", "rm", "--no-prune", IMAGE)
     try:
         yield
     finally:
-        if before is None and image("tandem") is not None:
-            ask("image", "rm", "tandem")
+        if image(IMAGE) is not None:
+            ask("image", "rm", IMAGE)
+        if before:
+            ask("image", "tag", ASIDE, IMAGE)
+            ask("image", "rm", ASIDE)
 
 
 def try_out(words: str, tell: Callable[[str], None], *, source_only: bool = False) -> dict[str, Any]:

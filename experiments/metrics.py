@@ -107,7 +107,8 @@ def _steady(done: pd.DataFrame, slots: int) -> tuple[float | None, float | None]
         return None, None
     first, last = int(STEADY_FROM * len(ordered)), min(int(STEADY_TO * len(ordered)), len(ordered) - 1)
     window_s = float(ordered[moment].iloc[last] - ordered[moment].iloc[first])
-    busy_s = float(ordered["service_s"].iloc[first + 1 : last + 1].sum())
+    steady = ordered.iloc[first + 1 : last + 1]
+    busy_s = float(steady.loc[steady["outcome"] == "succeeded", "service_s"].sum())  # who fails does so at once
     return _ratio(last - first, window_s), _ratio(busy_s, slots * window_s) if busy_s else None
 
 

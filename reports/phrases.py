@@ -100,6 +100,7 @@ PHRASES = (
     mark("CPU time of a task of # alone, without its sleep and the above, halved"),  # profiles up to 2026-11-26
     mark("CPU time of a task of # alone, without its sleep and these, halved"), mark("CPU time of sleeping for #"),
     mark("what # bytes add to each of ten puts, eight callers"), mark("median of #"), mark("CPU time of the client"),
+    mark("what a compare adds to each of ten puts, eight callers"),
     mark("CPU time of the server"), mark("the mean fsync in /metrics"), mark("CPU time of who watches"),
     mark("CPU time of the server that tells a watcher"),
     mark("CPU time of the client by keys read"), mark("CPU time of the server by keys read"),
@@ -110,7 +111,9 @@ PHRASES = (
     mark("flag of the embedded server"), mark("import of the client of etcd in a process that runs, once"),
     mark("median of sleeps of # in a slot"), mark("replay of the model's recordings, # groups of events"),
     mark("quantiles # to # of single puts, at once and after rests, without what is not the disk, over their mean"),
-    mark("restart of a small server after a kill, once"), mark("start of an interpreter and the imports, once"),
+    mark("restart of a small server after a kill, n = #"), mark("start of an interpreter and the imports, n = #"),
+    mark("restart of a small server after a kill, once"),  # likewise
+    mark("start of an interpreter and the imports, once"),  # likewise
     mark("less that for #"), mark("a nanny that revokes a lease"), mark("in a process that runs, n = #"),
     mark("this machine"), mark("watchers are told before the answer leaves"),
     mark("what a watcher adds to the server's CPU time, # messages"),

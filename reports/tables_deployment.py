@@ -12,7 +12,7 @@ from reports.runs import Runs, Scenario
 
 FILE = "containers.json"
 """What `python -m experiments.containers` recorded."""
-KEYS = ("submitted", "lost", "throughput_per_s", "enqueue_p50_s", "total_p50_s")
+KEYS = ("submitted", "lost", "throughput_per_s", "enqueue_p50_s")
 
 
 def runs_in_containers(runs: Runs) -> list[tuple[str, str, dict[str, Known]]]:
@@ -43,7 +43,7 @@ def tried_on(runs: Runs) -> str:
 
 
 def deployments(runs: Runs, caption: str) -> Md:
-    """A scenario in each deployment: throughput, the time of a submit, and of a whole task."""
+    """A scenario in each deployment: throughput, the time of a submit. What a whole task takes depends on the form."""
     found = runs_in_containers(runs)
     names = dict.fromkeys(name for _, name, _ in found)
     rows = [_here(runs.scenarios[name]) for name in names if name in runs.scenarios]
@@ -51,22 +51,20 @@ def deployments(runs: Runs, caption: str) -> Md:
         how = gettext("containers, {compose}", compose=sourced(composed, Source(FILE, f"{composed}.version")))
         rows.append([
             code(name), how, integer(known["submitted"]), integer(known["lost"]), number(known["throughput_per_s"]),
-            number(known["enqueue_p50_s"] * 1000), number(known["total_p50_s"]),
+            number(known["enqueue_p50_s"] * 1000),
         ])  # fmt: skip
     header = [
         gettext("scenario"), gettext("deployment"), gettext("tasks"), gettext("lost"), gettext("tasks/s"),
-        gettext("enqueue p50 (ms)"), gettext("total p50 (s)"),
+        gettext("enqueue p50 (ms)"),
     ]  # fmt: skip
-    return table("deployments", caption, header, rows, "llrrrrr")
+    return table("deployments", caption, header, rows, "llrrrr")
 
 
 def _here(one: Scenario) -> list[Any]:
-    def shown(key: str, scale: float = 1.0) -> str:
-        estimate = one.get("real", key)
-        return number(estimate.value * scale) if estimate and estimate.value is not None else MISSING
-
+    enqueue = one.get("real", "latency_s.enqueue.p50")
+    known = enqueue is not None and enqueue.value is not None
     submitted, lost = one.count("real", "submitted"), one.count("real", "lost")
     return [
         code(one.name), gettext("processes, this machine"), integer(submitted), integer(lost),
-        value_of(throughput_of(one, "real")), shown("latency_s.enqueue.p50", 1000.0), shown("latency_s.total.p50"),
+        value_of(throughput_of(one, "real")), number(enqueue.value * 1000.0) if known else MISSING,
     ]  # fmt: skip

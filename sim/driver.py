@@ -16,7 +16,7 @@ from core.machine import messages as m
 from core.machine.api import Machine
 from core.machine.messages import Failed, Finished, Message, Now, Registered, Report, Result, Started, Stop, Timer
 from core.procedure import table
-from sim.etcd.sizes import sent_bytes, size
+from sim.etcd.sizes import compares, sent_bytes, size
 from sim.kernel import Kernel, call_in
 from sim.link import Link
 from sim.parameters import Values
@@ -250,7 +250,8 @@ class Driver:
         if isinstance(request, Pause):
             return 0.0
         values = self._values
-        return values.send_s + values.send_item_s * size(request) + values.send_byte_s * sent_bytes(request)
+        cost_s = values.send_s + values.send_item_s * size(request) + values.send_compare_s * compares(request)
+        return cost_s + values.send_byte_s * sent_bytes(request)
 
     def _send(self, step: Step) -> Item | None:
         """What the procedure wants is done; what comes next."""

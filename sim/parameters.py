@@ -60,6 +60,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_fsync_item_s: float = 0.000002
     etcd_fsync_byte_s: float = 0.0
     """For each byte of payloads and results (as all `..._byte_s`)."""
+    etcd_compare_s: float = 0.0
+    """CPU time of the server to look up the key of a compare."""
     etcd_byte_s: float = 0.0
     """CPU time to write a byte: half before the log, half when it is applied."""
     etcd_batch_s: float = 0.0
@@ -123,6 +125,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """CPU seconds a second that each uses with nothing to do, a worker's nanny included."""
     send_s: float = 0.00012
     send_item_s: float = 0.000006
+    send_compare_s: float = 0.0
     send_byte_s: float = 0.0
     """To encode and send."""
     reply_s: float = 0.0001
@@ -173,6 +176,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             raise ValueError(f"model parameters: {error}") from error
 
 
+REMEDY = "'tandem-bench calibrate --out FILE' writes such a file"
+
+
 def load(path: Path = REFERENCE) -> Profile:
     """Read a profile.
 
@@ -181,9 +187,9 @@ def load(path: Path = REFERENCE) -> Profile:
     try:
         profile = msgspec.json.decode(path.read_bytes(), type=Profile)
     except OSError as error:
-        raise ValueError(f"cannot read model parameters {path}: {error.strerror}") from error
+        raise ValueError(f"cannot read model parameters {path}: {error.strerror}; {REMEDY}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f"model parameters {path}: {error}") from error
+        raise ValueError(f"model parameters {path}: {error}; {REMEDY}") from error
     profile.values()
     return profile
 

@@ -8,6 +8,7 @@ Locks: `_lock` guards the leases and is held while events are handed to a sink, 
 after `drop` has returned. Sinks must not block; they may call back.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -16,12 +17,19 @@ from typing import Any
 import grpc
 from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
 
+from core.etcd.errors import classify
 from core.etcd.store import EtcdStore
 from core.machine.messages import LeaseLost, LeaseRenewed, Message
+
+log = logging.getLogger("tandem")
 
 RENEWALS_PER_TTL = 3
 RETRY_S = 0.1
 """Pause after a failed round. Short against every TTL (2 s or more), long against a round trip."""
+
+SAID_AFTER = 2
+"""Failed rounds in a row until it is said: a server that changes its leader, or a process that was stopped for a
+moment, fails one."""
 
 Sink = Callable[[Message], None]
 
@@ -51,6 +59,8 @@ class KeepAlive:
         self._closed = False
         self._call: Any = None
         self._thread: threading.Thread | None = None
+        self._failed = 0  # rounds in a row
+        self._failing_since = 0.0
 
     def add(self, lease: int, ttl_s: float, sink: Sink) -> None:
         """Keep `lease` alive from now on; the first renewal is sent at once."""
@@ -85,13 +95,28 @@ class KeepAlive:
         while due := self._wait_for_due():
             sent = time.monotonic()
             try:
-                answered = self._renew(due, sent)
-            except grpc.RpcError:
-                answered = False
+                trouble = "" if self._renew(due, sent) else "it ended the stream of renewals"
+            except grpc.RpcError as error:
+                trouble = classify(error, writes=False).detail or "it did not say why"
             except ValueError:  # the channel is closed, and the store with it
                 return
-            if not answered:
+            if trouble:
                 self._postpone(due)
+            if not self._closed:
+                self._say(trouble, sent)
+
+    def _say(self, trouble: str, sent: float) -> None:
+        """Once that etcd is away, and once that it is back."""
+        if trouble:
+            self._failed += 1
+            if self._failed == 1:
+                self._failing_since = sent
+            if self._failed == SAID_AFTER:
+                log.warning("etcd does not answer (%s); trying again until it does", trouble)
+            return
+        if self._failed >= SAID_AFTER:
+            log.warning("etcd answers again, after %.1f s", time.monotonic() - self._failing_since)
+        self._failed = 0
 
     def _wait_for_due(self) -> dict[int, _Lease]:
         """The leases to renew now; empty when closed."""

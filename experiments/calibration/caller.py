@@ -9,7 +9,8 @@ import sys
 import msgspec
 
 from experiments.calibration.cells import Cell, Seen
-from experiments.calibration.etcd import Bench, ByteCost, Place, Read, WatchCost
+from experiments.calibration.etcd import Bench, ByteCost, CompareCost, Place, Read, WatchCost
+from experiments.calibration.transactions import Kind
 from experiments.child import Child
 
 PATIENCE_S = 60.0
@@ -33,6 +34,10 @@ class WatchCosts(msgspec.Struct, tag=True):
 
 
 class ByteCosts(msgspec.Struct, tag=True):
+    seconds: float
+
+
+class CompareCosts(msgspec.Struct, tag=True):
     seconds: float
 
 
@@ -61,8 +66,13 @@ class Caller(Child):
         self.say(ByteCosts(seconds))
         return msgspec.convert(self.hear(PATIENCE_S + 6 * seconds), ByteCost)
 
+    def compare_cost(self, seconds: float) -> CompareCost:
+        """What compares add; takes twice so long."""
+        self.say(CompareCosts(seconds))
+        return msgspec.convert(self.hear(PATIENCE_S + 2 * seconds), CompareCost)
 
-Asked = Measure | Reads | WatchCosts | ByteCosts
+
+Asked = Measure | Reads | WatchCosts | ByteCosts | CompareCosts
 
 
 def main(place: str) -> None:
@@ -76,16 +86,18 @@ def main(place: str) -> None:
         bench.close()
 
 
-def _answer(bench: Bench, what: Asked) -> Seen | Read | WatchCost | ByteCost:
+def _answer(bench: Bench, what: Asked) -> Seen | Read | WatchCost | ByteCost | CompareCost:
     match what:
         case Measure(cell, seconds):
             return bench.measure(cell, seconds)
         case Reads(keys, repeats):
             return bench.reads(keys, repeats)
         case WatchCosts(batch, concurrency, seconds):
-            return bench.watch_cost(batch, concurrency, seconds)
+            return bench.watch_cost(Kind(batch), concurrency, seconds)
         case ByteCosts(seconds):
             return bench.byte_cost(seconds)
+        case CompareCosts(seconds):
+            return bench.compare_cost(seconds)
 
 
 if __name__ == "__main__":

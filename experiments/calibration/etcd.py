@@ -11,29 +11,24 @@ from dataclasses import dataclass, replace
 from queue import SimpleQueue
 
 import msgspec
-from msgspec import Raw
 
 from core.etcd.store import EtcdStore
 from core.etcd.watch import Watcher
-from core.kv.requests import EtcdRequest, Found, Get, Put, Response, Txn, TxnDone
+from core.kv.requests import EtcdRequest, Found, Get, Response, Txn, TxnDone
 from core.machine.messages import Message, Watch
-from core.model import Marker, TaskSpec
 from experiments import etcd_metrics
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
 from experiments.calibration.listener import Listener
+from experiments.calibration.transactions import KEYS, Kind, puts_of
 
 SETTLE_S = 0.05
 """Until the last message has arrived."""
 WATCHERS = 3
 """That hear of the same puts, each over a connection of its own: what one costs would be lost in the noise."""
-KEYS = 4096
-"""Written again and again: the server's memory must not grow, or its garbage collector is what is measured."""
-MARKER = Marker(TaskSpec("0" * 32, "echo"))
 PAYLOAD_BYTES = 8192
-LARGE_KEYS = 512
 LARGE_CELL = Cell(10, 8)
-"""What bytes cost: this cell with payloads and without."""
+"""What bytes and compares cost: this cell with them and without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +65,12 @@ class ByteCost:
     told_s: float
 
 
-def _puts_of(batch: int, first: int, payload_bytes: int) -> Txn:
-    keys, marker = KEYS, MARKER
-    if payload_bytes:
-        keys, marker = LARGE_KEYS, Marker(TaskSpec("0" * 32, "echo", payload=Raw(b'"%s"' % (b"x" * payload_bytes))))
-    return Txn((), tuple(Put(f"task/{(first + number) % keys:032x}", marker) for number in range(batch)))
+@dataclass(frozen=True, slots=True)
+class CompareCost:
+    """CPU seconds for each compare: of who sends it, and of the server that checks it."""
+
+    send_s: float
+    check_s: float
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -93,15 +89,13 @@ class Bench:
         self._place = place
         self._pid = place.pid
         self._stores = [EtcdStore(place.endpoints, place.namespace)]
-        self._made: dict[tuple[int, int], itertools.cycle[Txn]] = {}
+        self._made: dict[Kind, itertools.cycle[Txn]] = {}
 
-    def _put(self, batch: int, payload_bytes: int = 0) -> Txn:
+    def _put(self, kind: Kind) -> Txn:
         """The next transaction, made before: to make it is not what is measured."""
-        made = self._made.get((batch, payload_bytes))
+        made = self._made.get(kind)
         if made is None:
-            firsts = range(0, LARGE_KEYS if payload_bytes else KEYS, batch)
-            made = itertools.cycle([_puts_of(batch, first, payload_bytes) for first in firsts])
-            self._made[batch, payload_bytes] = made
+            made = self._made[kind] = itertools.cycle(puts_of(kind))
         return next(made)
 
     def measure(self, cell: Cell, seconds: float) -> Seen:
@@ -109,11 +103,11 @@ class Bench:
         if cell.sequence:
             rows = max(10, round(seconds / (cell.rest_s + 0.001 * cell.sequence)))
             return self._heard(cell, rows) if cell.watched else self._watched(cell, lambda: self._rests(cell, rows))
-        self._closed(iter([self._put(cell.batch) for _ in range(cell.concurrency)]), cell.concurrency)  # warm
+        self._closed(iter([self._put(Kind(cell.batch)) for _ in range(cell.concurrency)]), cell.concurrency)  # warm
         return self._watched(
             cell,
             lambda: self._closed(
-                self._puts(cell.batch, time.perf_counter() + seconds), cell.concurrency, cell.connections
+                self._puts(Kind(cell.batch), time.perf_counter() + seconds), cell.concurrency, cell.connections
             ),
         )
 
@@ -147,7 +141,7 @@ class Bench:
         for _ in range(rows):
             time.sleep(cell.rest_s)
             for _ in range(cell.sequence):
-                latencies += self._closed(iter([self._put(1)]), 1)
+                latencies += self._closed(iter([self._put(Kind(1))]), 1)
         return latencies
 
     def _heard(self, cell: Cell, rows: int) -> Seen:
@@ -158,7 +152,7 @@ class Bench:
             latencies: list[float] = []
             for _ in range(rows):
                 time.sleep(cell.rest_s)
-                latencies += self._closed(iter([self._put(1)]), 1)
+                latencies += self._closed(iter([self._put(Kind(1))]), 1)
                 answered.append(time.perf_counter())
             return latencies
 
@@ -176,13 +170,13 @@ class Bench:
         """Its watch is open when it hears of a put."""
         deadline = time.perf_counter() + 10.0
         while not listener.moments() and time.perf_counter() < deadline:
-            self._closed(iter([self._put(1)]), 1)
+            self._closed(iter([self._put(Kind(1))]), 1)
             time.sleep(SETTLE_S)
         listener.moments()
 
-    def _puts(self, batch: int, until: float, payload_bytes: int = 0) -> Iterator[Txn]:
+    def _puts(self, kind: Kind, until: float) -> Iterator[Txn]:
         while time.perf_counter() < until:
-            yield self._put(batch, payload_bytes)
+            yield self._put(kind)
 
     def _closed(self, requests: Iterator[EtcdRequest], concurrency: int, connections: int = 1) -> list[float]:
         stores = itertools.cycle(self._several(connections))
@@ -222,14 +216,10 @@ class Bench:
         """What a byte of payload adds to a put, and to a change that is watched."""
         cell = LARGE_CELL
 
-        def of(payload_bytes: int) -> tuple[Seen, WatchCost]:
-            def work() -> list[float]:
-                puts = self._puts(cell.batch, time.perf_counter() + seconds, payload_bytes)
-                return self._closed(puts, cell.concurrency)
+        def of(kind: Kind) -> tuple[Seen, WatchCost]:
+            return self._busy(cell, kind, seconds), self.watch_cost(kind, cell.concurrency, seconds)
 
-            return self._watched(cell, work), self.watch_cost(cell.batch, cell.concurrency, seconds, payload_bytes)
-
-        (plain, told), (large, told_large) = of(0), of(PAYLOAD_BYTES)
+        (plain, told), (large, told_large) = of(Kind(cell.batch)), of(Kind(cell.batch, PAYLOAD_BYTES))
         sent = cell.batch * PAYLOAD_BYTES
         return ByteCost(
             (large.client_cpu_s - plain.client_cpu_s) / sent,
@@ -239,9 +229,25 @@ class Bench:
             (told_large.server_cpu_s / told_large.changes - told.server_cpu_s / told.changes) / PAYLOAD_BYTES,
         )
 
-    def watch_cost(self, batch: int, concurrency: int, seconds: float, payload_bytes: int = 0) -> WatchCost:
+    def compare_cost(self, seconds: float) -> CompareCost:
+        """What a compare adds to a put."""
+        cell = LARGE_CELL
+        self._closed((self._put(Kind(1)) for _ in range(KEYS)), cell.concurrency)  # every key is there
+        plain, compared = (self._busy(cell, Kind(cell.batch, 0, compared), seconds) for compared in (False, True))
+        return CompareCost(
+            (compared.client_cpu_s - plain.client_cpu_s) / cell.batch,
+            (compared.server_cpu_s - plain.server_cpu_s) / cell.batch,
+        )
+
+    def _busy(self, cell: Cell, kind: Kind, seconds: float) -> Seen:
+        """The callers of a cell send transactions of this kind for so long."""
+        return self._watched(
+            cell, lambda: self._closed(self._puts(kind, time.perf_counter() + seconds), cell.concurrency)
+        )
+
+    def watch_cost(self, kind: Kind, concurrency: int, seconds: float) -> WatchCost:
         """What watching adds to the CPU time of a busy client and of the server: the same load without and with it."""
-        alone_s, server_alone_s, _ = self._cpu_per_txn(batch, concurrency, seconds, payload_bytes)
+        alone_s, server_alone_s, _ = self._cpu_per_txn(kind, concurrency, seconds)
         messages: list[int] = []
 
         def sink(event: Message) -> None:
@@ -251,22 +257,20 @@ class Bench:
         try:
             for watcher in watchers:
                 watcher.watch(Watch("task", "task/", "task0", 0))
-            self._closed(iter([self._put(batch)] * concurrency), concurrency)
-            watched_s, server_watched_s, count = self._cpu_per_txn(batch, concurrency, seconds, payload_bytes)
+            self._closed(iter([self._put(kind)] * concurrency), concurrency)
+            watched_s, server_watched_s, count = self._cpu_per_txn(kind, concurrency, seconds)
         finally:
             for watcher in watchers:
                 watcher.close()
         return WatchCost(
-            batch,
+            kind.batch,
             len(messages),
             sum(messages),
             (watched_s - alone_s) * count,
             (server_watched_s - server_alone_s) * count,
         )
 
-    def _cpu_per_txn(
-        self, batch: int, concurrency: int, seconds: float, payload_bytes: int
-    ) -> tuple[float, float, int]:
+    def _cpu_per_txn(self, kind: Kind, concurrency: int, seconds: float) -> tuple[float, float, int]:
         began, server_began = time.process_time(), cpu_s(self._pid)
-        count = len(self._closed(self._puts(batch, time.perf_counter() + seconds, payload_bytes), concurrency))
+        count = len(self._closed(self._puts(kind, time.perf_counter() + seconds), concurrency))
         return (time.process_time() - began) / count, (cpu_s(self._pid) - server_began) / count, count

@@ -16,7 +16,7 @@ from experiments.calibration import cells, decisions, fit
 from experiments.calibration.book import Book
 from experiments.calibration.caller import Caller
 from experiments.calibration.cells import Cell, Seen
-from experiments.calibration.etcd import PAYLOAD_BYTES, ByteCost, Place, Read, WatchCost
+from experiments.calibration.etcd import PAYLOAD_BYTES, ByteCost, CompareCost, Place, Read, WatchCost
 from experiments.calibration.unknowns import UNKNOWNS, solve
 from experiments.world import Tell
 from sim.parameters import Values, WriteTimes
@@ -43,6 +43,7 @@ class Found:
     reads: dict[int, list[Read]] = field(default_factory=lambda: defaultdict(list))
     costs: list[WatchCost] = field(default_factory=list)
     bytes: list[ByteCost] = field(default_factory=list)
+    compares: list[CompareCost] = field(default_factory=list)
     commits: int = 0
     commit_s: float = 0.0
 
@@ -54,6 +55,11 @@ class Kept:
     cells: list[dict[str, float | str]]
     fit: list[dict[str, float | str]]
     times: tuple[WriteTimes, ...]
+
+
+def steps(*, quick: bool) -> int:
+    """How often `watch_server` says what it does."""
+    return (1 if quick else ROUNDS) * (len(cells.rests()) + len(cells.writes()) + 3)
 
 
 def watch_server(server: Server, tell: Tell, *, quick: bool) -> Found:
@@ -84,6 +90,8 @@ def one_round(found: Found, etcd: EmbeddedEtcd, tell: Tell, *, quick: bool) -> N
         found.costs += [caller.watch_cost(batch, 8, seconds / 2) for batch in WATCHED]
         tell("payloads")
         found.bytes.append(caller.byte_cost(seconds / 2))
+        tell("compares")
+        found.compares.append(caller.compare_cost(seconds / 2))
     reading = etcd_metrics.read(etcd.metrics_url())
     found.commits += int(reading.commits)
     found.commit_s += reading.commit_s
@@ -104,6 +112,7 @@ def conclude(book: Book, found: Found, tell: Tell, *, cores: int, quick: bool, d
     _reads(book, found.reads)
     _watches(book, found.costs)
     _bytes(book, found.bytes)
+    _compares(book, found.compares)
     tell("fitting: the model does the same, and its costs are moved until it looks like the server")
     rows = _fit(book, seen, cores, quick=quick)
     return Kept([_cell(cell, one) for cell, one in seen.items()], rows, write_times(book, seen))
@@ -180,6 +189,15 @@ def _bytes(book: Book, costs: Sequence[ByteCost]) -> None:
         ("etcd_watch_byte_s", "CPU time of the server that tells a watcher", [one.told_s for one in costs]),
     ):
         book.put(name, max(0.0, median(seconds)), "s/byte", source + what)
+
+
+def _compares(book: Book, costs: Sequence[CompareCost]) -> None:
+    source = f"what a compare adds to each of ten puts, eight callers; median of {len(costs)}: "
+    for name, what, seconds in (
+        ("send_compare_s", "CPU time of the client", [one.send_s for one in costs]),
+        ("etcd_compare_s", "CPU time of the server", [one.check_s for one in costs]),
+    ):
+        book.put(name, max(0.0, median(seconds)), "s/compare", source + what)
 
 
 def write_times(book: Book, seen: dict[Cell, Seen]) -> tuple[WriteTimes, ...]:

@@ -31,11 +31,11 @@ def _commands(runs: Runs) -> Finding:
     trials = _trials(runs)
     if not trials:
         return Finding(NOT_RUN)
-    texts = []
+    tried: dict[str, list[str]] = {}  # those that fared alike are named together
     for trial in trials:
         held = sum(bool(step["holds"]) for step in _own(trial))
-        name = f"{trial['compose']} {trial['version']}"
-        texts.append(f"{name}: {held} of {len(_own(trial))} steps did what they should")
+        tried.setdefault(f"{held} of {len(_own(trial))}", []).append(f"{trial['compose']} {trial['version']}")
+    texts = [f"{', '.join(names)}: {fared} steps did what they should" for fared, names in tried.items()]
     texts.append(f"tried on {str(runs.json(runs.root / FILE).get('date', 'an unknown date'))[:10]}")
     broken = [step for trial in trials for step in _own(trial) if not step["holds"]]
     if broken:

@@ -13,7 +13,7 @@ from experiments.planning.answer import Plan
 from experiments.planning.check import Check
 from experiments.planning.evaluate import describe
 from experiments.planning.targets import UTILISATION
-from experiments.planning.trust import NOTHING, Trust
+from experiments.planning.trust import Trust
 from experiments.planning.whatif import WhatIf
 
 LABELS = {
@@ -110,10 +110,13 @@ def room_lines(answer: Plan) -> list[str]:
 
 def trust_lines(trust: Trust, cores: int) -> list[str]:
     """How far to believe it, and what was assumed."""
-    lines = [f"assumed: all processes share one host of {cores} cores (--cores N for another)"]
-    if not trust.points:
-        return [*lines, f"validated: {NOTHING}"]
-    lines.append(f"validated: {trust.sentence}")
+    assumed = f"assumed: all processes share one host of {cores} cores (--cores N for another)"
+    return [assumed, *validated_lines(trust)]
+
+
+def validated_lines(trust: Trust) -> list[str]:
+    """Whether that was validated, and the model's errors next to it."""
+    lines = [f"validated: {trust.sentence}"]
     if trust.errors:
         errors = ", ".join(f"{label(name)} {value:+.1%}" for name, value in trust.errors.items())
         lines.append(f"  the model's error there: {errors}")

@@ -64,6 +64,8 @@ def load(path: Path) -> Recorded:
         if folders and world in summaries:
             traces = tuple(_trace(file) for file in folders)
             return Recorded(path, one, world, traces, summaries[world], disturbed_in(path, world))
+    if (path / "trace.parquet").is_file():
+        raise ScenarioError(f"{path} is one repetition: name the run that it belongs to, {path.parent.parent}")
     raise ScenarioError(f"{path} holds no repetition of a run (real/0/trace.parquet)")
 
 

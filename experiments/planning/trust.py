@@ -4,10 +4,13 @@ import math
 from collections.abc import Sequence
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from experiments.planning.unseen import never_validated
 from experiments.schema import Scenario, Topology
 from experiments.validation.region import Point, load_region
+from experiments.workload import Workload
 from experiments.world import ExperimentError
 
 NOTHING = "nothing validated yet: 'tandem-bench validate' compares the model with the real system"
@@ -123,6 +126,20 @@ def trust(question: Asked, points: Sequence[Point] | None = None, scenario: Scen
         errors=errors,
         points=len(points),
     )
+
+
+def trust_run(one: Scenario, load: Workload, rate_per_s: float) -> Trust:
+    """Compare a scenario and its tasks, offered at this rate, with the validated points. Raises ExperimentError."""
+    mean_s = float(load.service_s.mean())
+    cv = float(load.service_s.std() / max(mean_s, 1e-9))
+    return trust(asked(one.topology, rate_per_s, mean_s, cv), scenario=one)
+
+
+def offered_rate(intended_s: NDArray[np.float64], completed_per_s: float) -> float:
+    """Tasks offered a second. A burst and a closed load have no rate of their own: there, what was completed."""
+    due = intended_s[np.isfinite(intended_s)]
+    span_s = float(np.ptp(due)) if len(due) else 0.0
+    return (len(due) - 1) / span_s if span_s > 0 else completed_per_s
 
 
 def _dimension(name: str, value: float, validated: list[float]) -> Dimension:

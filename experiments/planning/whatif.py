@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from experiments import metrics, scenario
 from experiments.planning import recorded
 from experiments.planning.reading import interval
 from experiments.planning.recorded import Recorded
-from experiments.planning.trust import Trust, asked, trust
+from experiments.planning.trust import Trust, offered_rate, trust_run
 from experiments.scenario import ScenarioError
 from experiments.schema import Scenario
 from experiments.sweep import ALL_CORES, Job, replicate
@@ -140,7 +139,6 @@ def whatif(
     after = _jobs(found, changed, change.load, values, pairs)
     figures = replicate([*before, *after], n_jobs=n_jobs, on_done=on_done)
     as_is, other = figures[: len(pairs)], figures[len(pairs) :]
-    load = found.workload(0)
     return WhatIf(
         run=str(run),
         world=found.world,
@@ -151,15 +149,7 @@ def whatif(
         simulations=len(pairs),
         rows=tuple(_row(name, found.figures, as_is, other) for name in FIGURES),
         unfinished=sum(one["completed"] < len(job.load or ()) for one, job in zip(other, after, strict=True)),
-        trust=trust(
-            asked(
-                changed.topology,
-                _rate(found) * change.load,
-                float(load.service_s.mean()),
-                float(load.service_s.std() / max(load.service_s.mean(), 1e-9)),
-            ),
-            scenario=changed,
-        ),
+        trust=trust_run(changed, found.workload(0), _rate(found) * change.load),
     )
 
 
@@ -179,10 +169,8 @@ def _jobs(found: Recorded, one: Scenario, load: float, values: Values, pairs: Se
 
 
 def _rate(found: Recorded) -> float:
-    """Tasks offered a second; of a burst, completed a second."""
-    intended = recorded.final_rows(found.traces[0])["intended"].to_numpy(dtype=float)
-    span_s = float(np.nanmax(intended) - np.nanmin(intended))
-    return (len(intended) - 1) / span_s if span_s > 0 else float(found.figures["throughput_per_s"]["value"] or 0.0)
+    intended_s = recorded.final_rows(found.traces[0])["intended"].to_numpy(dtype=float)
+    return offered_rate(intended_s, float(found.figures["throughput_per_s"]["value"] or 0.0))
 
 
 def _row(name: str, real: metrics.Values, as_is: Sequence[metrics.Values], other: Sequence[metrics.Values]) -> Row:

@@ -1,11 +1,11 @@
 """The apply loop and the backend: committed entries take effect one after the other.
 
-An entry of n operations with m bytes of payload takes `etcd_apply_s` + `etcd_apply_item_s` n + `etcd_byte_s` m / 2 of a
-core, and is answered (the other half of what bytes cost was due before the log). A read waits until
-what was committed before it is applied, then takes a core of its own. The database file is committed every
-`etcd_commit_interval_s`, or after `COMMIT_OPERATIONS` operations, where anything was written: meanwhile
-(`etcd_commit_s` + `etcd_commit_item_s` n, measured at the server) nothing is applied, because the writer holds the
-lock of the transaction. That is a tail of one request in a few dozen on a quiet server.
+An entry of n operations with c compares and m bytes of payload takes `etcd_apply_s` + `etcd_apply_item_s` n +
+`etcd_compare_s` c + `etcd_byte_s` m / 2 of a core, and is answered (the other half of what bytes cost was due before
+the log). A read waits until what was committed before it is applied, then takes a core of its own. The database file
+is committed every `etcd_commit_interval_s`, or after `COMMIT_OPERATIONS` operations, where anything was written:
+meanwhile (`etcd_commit_s` + `etcd_commit_item_s` n, measured at the server) nothing is applied, because the writer
+holds the lock of the transaction. That is a tail of one request in a few dozen on a quiet server.
 """
 
 from collections import deque
@@ -57,7 +57,7 @@ class ApplyLoop:
                     self._busy = True
                     values = self._values
                     cost_s = values.etcd_apply_s + values.etcd_apply_item_s * head.items
-                    cost_s += values.etcd_byte_s / 2 * head.size_bytes
+                    cost_s += values.etcd_compare_s * head.compares + values.etcd_byte_s / 2 * head.size_bytes
                     self._cores.use(cost_s, self._apply)
                 else:
                     self._queue.popleft()

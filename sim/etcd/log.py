@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from sim.etcd.cores import Cores
 from sim.etcd.disk import fsync_s
-from sim.etcd.entry import Entry
+from sim.etcd.entry import Batch, Entry
 from sim.etcd.members import Followers
 from sim.kernel import Kernel, call_in
 from sim.parameters import Values
@@ -60,14 +60,13 @@ class Log:
             self._write()
 
     def _write(self) -> None:
-        items = sum([entry.items for entry in self._writing])
-        size_bytes = sum([entry.size_bytes for entry in self._writing])
+        batch = Batch(self._writing)
         self.fsyncs += 1
         self._missing = 1
-        call_in(self._kernel, fsync_s(self._values, items, size_bytes, self._residuals), self._stored, self._life)
+        call_in(self._kernel, fsync_s(self._values, batch, self._residuals), self._stored, self._life)
         if self._followers is not None:
             self._missing += 1
-            self._followers.append(items, size_bytes, self._stored, self._life)
+            self._followers.append(batch, self._stored, self._life)
 
     def _stored(self, life: int) -> None:
         """The batch is on this member's disk, or on those of enough others."""

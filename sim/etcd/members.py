@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sim.etcd.cores import Cores
 from sim.etcd.disk import fsync_s
+from sim.etcd.entry import Batch
 from sim.host import Host
 from sim.kernel import Kernel, call_in
 from sim.parameters import Values
@@ -32,28 +33,30 @@ class Followers:
         """CPU seconds of each."""
         return [member.cpu_s for member in self._members]
 
-    def append(self, items: int, size_bytes: int, stored: Callable[[int], None], life: int) -> None:
+    def append(self, batch: Batch, stored: Callable[[int], None], life: int) -> None:
         """`stored(life)` when as many followers have the batch as make a majority with the leader."""
         round_ = _Round(self._needed, stored, life)
         for member in self._members:
-            self._leader.use(self._values.etcd_answer_s, self._send, member, round_, items, size_bytes)
+            self._leader.use(self._values.etcd_answer_s, self._send, member, round_, batch)
 
-    def _send(self, member: Cores, round_: "_Round", items: int, size_bytes: int) -> None:
-        call_in(self._kernel, self._values.etcd_member_delay_s / 2, self._received, member, round_, items, size_bytes)
+    def _send(self, member: Cores, round_: "_Round", batch: Batch) -> None:
+        call_in(self._kernel, self._values.etcd_member_delay_s / 2, self._received, member, round_, batch)
 
-    def _received(self, member: Cores, round_: "_Round", items: int, size_bytes: int) -> None:
+    def _received(self, member: Cores, round_: "_Round", batch: Batch) -> None:
         values = self._values
-        work_s = values.etcd_batch_s + values.etcd_request_item_s * items + values.etcd_byte_s / 2 * size_bytes
-        member.use(work_s, self._write, member, round_, items, size_bytes)
+        work_s = values.etcd_batch_s + values.etcd_request_item_s * batch.items
+        work_s += values.etcd_byte_s / 2 * batch.size_bytes
+        member.use(work_s, self._write, member, round_, batch)
 
-    def _write(self, member: Cores, round_: "_Round", items: int, size_bytes: int) -> None:
-        wait_s = fsync_s(self._values, items, size_bytes, self._residuals)
-        call_in(self._kernel, wait_s, self._written, member, round_, items, size_bytes)
+    def _write(self, member: Cores, round_: "_Round", batch: Batch) -> None:
+        wait_s = fsync_s(self._values, batch, self._residuals)
+        call_in(self._kernel, wait_s, self._written, member, round_, batch)
 
-    def _written(self, member: Cores, round_: "_Round", items: int, size_bytes: int) -> None:
+    def _written(self, member: Cores, round_: "_Round", batch: Batch) -> None:
         values = self._values
         member.use(values.etcd_answer_s, self._answer, round_)
-        apply_s = values.etcd_apply_s + values.etcd_apply_item_s * items + values.etcd_byte_s / 2 * size_bytes
+        apply_s = values.etcd_apply_s * batch.count + values.etcd_apply_item_s * batch.items
+        apply_s += values.etcd_compare_s * batch.compares + values.etcd_byte_s / 2 * batch.size_bytes
         member.use(apply_s, _nothing)
 
     def _answer(self, round_: "_Round") -> None:

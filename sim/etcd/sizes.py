@@ -20,8 +20,13 @@ def writes(request: EtcdRequest) -> bool:
 
 
 def size(request: EtcdRequest) -> int:
-    """Operations of a request, compares and the else-branch not counted."""
+    """Operations of a request; compares are counted apart, the else-branch not at all."""
     return len(request.then) if isinstance(request, Txn) else 1
+
+
+def compares(request: EtcdRequest) -> int:
+    """Compares of a request: each looks its key up."""
+    return len(request.compares) if isinstance(request, Txn) else 0
 
 
 def answered(answer: Response) -> int:

@@ -22,7 +22,7 @@ from sim.etcd.cores import Cores
 from sim.etcd.entry import Entry
 from sim.etcd.log import Log
 from sim.etcd.members import Followers
-from sim.etcd.sizes import answered, answered_bytes, sent_bytes, size, writes
+from sim.etcd.sizes import answered, answered_bytes, writes
 from sim.etcd.watches import Connection, Watches
 from sim.host import Host
 from sim.kernel import Kernel, call_in
@@ -100,12 +100,11 @@ class EtcdStation:
             return
         number = next(self._numbers)
         self._open[number] = reply
-        items = size(request)
-        size_bytes = sent_bytes(request)
-        entry = Entry(number, request, items, size_bytes, connection)
+        entry = Entry(number, request, connection)
         after = self._path.write if writes(request) else self._read
         values = self.values
-        cost_s = values.etcd_request_s + values.etcd_request_item_s * items + values.etcd_byte_s / 2 * size_bytes
+        cost_s = values.etcd_request_s + values.etcd_request_item_s * entry.items
+        cost_s += values.etcd_byte_s / 2 * entry.size_bytes
         busy = self._busy.get(connection, 0)
         self._busy[connection] = busy + 1
         if not busy:

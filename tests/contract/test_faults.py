@@ -2,7 +2,6 @@
 
 import queue
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -13,14 +12,12 @@ from core.etcd.binary import Server
 from core.etcd.embedded import EmbeddedEtcd
 from core.etcd.errors import EtcdUnreachable
 from core.etcd.host import free_ports
-from core.etcd.lease import KeepAlive
 from core.etcd.store import EtcdStore
 from core.etcd.watch import Watcher
 from core.kv.requests import (
     Found,
     Get,
     Grant,
-    Granted,
     Put,
     Reason,
     Refused,
@@ -31,25 +28,11 @@ from core.kv.requests import (
     TxnDone,
     Unknown,
 )
-from core.machine.messages import Changes, Failed, LeaseLost, LeaseRenewed, Message, Watch, WatchLost
+from core.machine.messages import Changes, Failed, Message, Watch, WatchLost
 from core.model import Marker, TaskSpec
 from tests.contract.worlds import record
 
 TIMEOUT_S = 20.0
-
-
-@pytest.fixture
-def own_etcd(durable_server: Server) -> Iterator[EmbeddedEtcd]:
-    """A server that the test may kill."""
-    with EmbeddedEtcd(server=durable_server) as server:
-        yield server
-
-
-@pytest.fixture
-def store(own_etcd: EmbeddedEtcd, namespace: str) -> Iterator[EtcdStore]:
-    opened = EtcdStore(",".join(own_etcd.endpoints), namespace)
-    yield opened
-    opened.close()
 
 
 def put(store: EtcdStore, key: str, number: int = 1) -> int:
@@ -110,55 +93,6 @@ def test_a_watch_notices_a_server_that_lost_its_data(durable_server: Server, nam
         assert "lost data" in event.detail
         watcher.close()
         store.close()
-
-
-def test_keepalive_goes_on_after_a_crash(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:
-    granted = store.call(Grant(3.0))
-    assert isinstance(granted, Granted)
-    events: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    keeper = KeepAlive(store)
-    before = time.monotonic()
-    keeper.add(granted.lease, granted.ttl_s, events.put)
-    renewed = events.get(timeout=TIMEOUT_S)
-    assert isinstance(renewed, LeaseRenewed)
-    assert before + 3.0 <= renewed.expires_mono <= time.monotonic() + 3.0
-    own_etcd.kill()
-    while not events.empty():
-        events.get()
-    own_etcd.restart()
-    back = events.get(timeout=TIMEOUT_S)
-    assert isinstance(back, LeaseRenewed)
-    assert back.expires_mono > renewed.expires_mono
-    store.call(Revoke(granted.lease))
-    while isinstance(event := events.get(timeout=TIMEOUT_S), LeaseRenewed):
-        pass
-    assert event == LeaseLost(granted.lease)
-    keeper.close()
-
-
-def test_a_dropped_lease_dies(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:
-    keeper, watches = KeepAlive(store), queue.SimpleQueue[Message]()
-    watcher = Watcher(store, watches.put)
-    kept, dropped = store.call(Grant(2.0)), store.call(Grant(2.0))
-    assert isinstance(kept, Granted)
-    assert isinstance(dropped, Granted)
-    done = store.call(Txn((), (Put("l/kept", record(), kept.lease), Put("l/dropped", record(), dropped.lease))))
-    assert isinstance(done, TxnDone)
-    watcher.watch(Watch("l", "l/", "l0", done.revision + 1))
-    heard: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    for granted in (kept, dropped):
-        keeper.add(granted.lease, granted.ttl_s, heard.put)
-    renewed = {heard.get(timeout=TIMEOUT_S), heard.get(timeout=TIMEOUT_S)}
-    assert {event.lease for event in renewed if isinstance(event, LeaseRenewed)} == {kept.lease, dropped.lease}
-    keeper.drop(dropped.lease)
-    event = watches.get(timeout=TIMEOUT_S)
-    assert isinstance(event, Changes)
-    assert [(change.key, change.deleted) for change in event.changes] == [("l/dropped", True)]
-    found = store.call(Get("l/", "l0"))
-    assert isinstance(found, Found)
-    assert [kv.key for kv in found.kvs] == ["l/kept"]
-    keeper.close()
-    watcher.close()
 
 
 def test_a_write_in_flight_at_a_hanging_server_is_unknown(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from core.etcd.binary import Server, find_server
 from experiments import calibrate
+from experiments.validation.engine import Step
 from experiments.world import ExperimentError
 from sim import parameters
 from sim.config import Load, SimConfig
@@ -16,8 +17,14 @@ from sim.run import simulate
 @pytest.mark.timeout(180)
 def test_a_calibrated_profile_drives_the_model(tmp_path: Path, durable_server: Server) -> None:
     path = tmp_path / "profiles" / "here.json"
-    profile = calibrate.run(path, quick=True)
+    steps: list[Step] = []
+    profile = calibrate.run(path, quick=True, on_step=steps.append)
     assert parameters.load(path) == profile
+    assert [one.done_s for one in steps] == pytest.approx([0.6 * number for number in range(len(steps))])
+    assert steps[-1].what.startswith("fitting")
+    assert steps[-1].done_s == pytest.approx(steps[-1].total_s - calibrate.FIT_QUICK_S), "all before it was announced"
+    assert "--max-txn-ops=4096" in profile.about["etcd_flags"]
+    assert profile.about["etcd_metrics"]["fsyncs"] > 0
     assert profile.about["etcd"]["version"] == durable_server.version_text
     assert all(one.source and one.when for one in profile.parameters.values())
     values = profile.values()

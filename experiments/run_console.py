@@ -1,0 +1,33 @@
+"""What is said below the figures of a run: what disturbed it, and how far the model may be believed."""
+
+from pathlib import Path
+from typing import Any
+
+from experiments import summary, workload
+from experiments.planning.console import validated_lines
+from experiments.planning.trust import offered_rate, trust_run
+from experiments.schema import Scenario
+
+ADVICE = "run it again on a quiet machine"
+
+
+def notes(one: Scenario, out: Path, summaries: dict[str, dict[str, Any]]) -> list[str]:
+    """Sentences. Raises ExperimentError where the validated region cannot be read."""
+    told = []
+    if "real" in summaries:
+        told += _disturbed(out)
+    if "sim" in summaries:
+        load = workload.draw(one, 0)
+        completed_per_s = float(summaries["sim"]["throughput_per_s"]["value"] or 0.0)
+        found = trust_run(one, load, offered_rate(load.intended_s, completed_per_s))
+        told += validated_lines(found)
+    return told
+
+
+def _disturbed(out: Path) -> list[str]:
+    paths = summary.finished(out, "real")
+    cores = [used for path in paths if (used := summary.disturbance(path)) is not None]
+    if not cores:
+        return []
+    during = f"during {len(cores)} of {len(paths)} real repetitions"
+    return [f"warning: other processes used up to {max(cores):.1f} cores {during}; {ADVICE}"]
