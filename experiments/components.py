@@ -28,7 +28,7 @@ from experiments.world import ExperimentError
 
 ROOT = Path(__file__).parents[1]
 REGISTER_TIMEOUT_S, REGISTER_EACH_S = 60.0, 6.0
-"""At least, and for each component, of one core: a start takes 1 to 2 s of it, on a loaded machine several times that."""
+"""At least, and for each component on one core: a start takes 1 to 2 s of it, where it is busy several times that."""
 MOST_NAMED = 3
 DRAIN_TIMEOUT_S = 5.0
 """Idle components end within a few ms of SIGTERM."""

@@ -62,9 +62,9 @@ def deployments(runs: Runs, caption: str) -> Md:
 
 def _here(one: Scenario) -> list[Any]:
     enqueue = one.get("real", "latency_s.enqueue.p50")
-    known = enqueue is not None and enqueue.value is not None
+    enqueue_s = None if enqueue is None else enqueue.value
     submitted, lost = one.count("real", "submitted"), one.count("real", "lost")
     return [
         code(one.name), gettext("processes, this machine"), integer(submitted), integer(lost),
-        value_of(throughput_of(one, "real")), number(enqueue.value * 1000.0) if known else MISSING,
+        value_of(throughput_of(one, "real")), MISSING if enqueue_s is None else number(enqueue_s * 1000.0),
     ]  # fmt: skip

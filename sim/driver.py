@@ -16,12 +16,11 @@ from core.machine import messages as m
 from core.machine.api import Machine
 from core.machine.messages import Failed, Finished, Message, Now, Registered, Report, Result, Started, Stop, Timer
 from core.procedure import table
-from sim.etcd.sizes import compares, sent_bytes, size
 from sim.kernel import Kernel, call_in
 from sim.link import Link
 from sim.parameters import Values
 from sim.process import DONE, PAID, Process
-from sim.steps import Costs, Item, Step, Watchers, items_of
+from sim.steps import Costs, Item, Step, Watchers, built_s, items_of
 
 DRAIN_BATCH = 256
 LAST_WORDS_S = 3.0
@@ -249,9 +248,7 @@ class Driver:
             return 0.0
         if isinstance(request, Pause):
             return 0.0
-        values = self._values
-        cost_s = values.send_s + values.send_item_s * size(request) + values.send_compare_s * compares(request)
-        return cost_s + values.send_byte_s * sent_bytes(request)
+        return built_s(self._values, request)
 
     def _send(self, step: Step) -> Item | None:
         """What the procedure wants is done; what comes next."""

@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
-from core.kv.requests import Response
+from core.kv.requests import EtcdRequest, Response
 from core.machine import messages as m
 from core.machine.api import Machine
 from core.machine.messages import Message, Now
 from core.procedure.base import Procedure
+from sim.etcd.sizes import compares, sent_bytes, size
+from sim.parameters import Values
 
 
 class Costs(NamedTuple):
@@ -78,3 +80,9 @@ def items_of(message: Message) -> int:
     for field in fields:
         items += len(field(message))
     return items
+
+
+def built_s(values: Values, request: EtcdRequest) -> float:
+    """CPU time to build a request and to send it."""
+    cost_s = values.send_s + values.send_item_s * size(request) + values.send_compare_s * compares(request)
+    return cost_s + values.send_byte_s * sent_bytes(request)

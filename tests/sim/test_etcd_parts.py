@@ -3,10 +3,9 @@
 import pytest
 from msgspec import Raw
 
-from core.kv.requests import Delete, Found, Get, Put, Response, Txn
+from core.kv.requests import Delete, Found, Get, Put, Response, Txn, absent
 from core.machine.messages import Changes, Message, Watch
 from core.model import AnyRecord, Marker, Outcome, SchedulerRecord, TaskRecord, TaskSpec, Verdict
-from sim.etcd.sizes import sent_bytes
 from sim.etcd.station import EtcdStation
 from sim.host import Host
 from sim.kernel import Kernel, call_in
@@ -14,6 +13,7 @@ from sim.link import Link
 from sim.network import Line
 from sim.parameters import Refinement, Values, WriteTimes
 from sim.process import Process
+from sim.steps import built_s
 from sim.streams import Stream
 from tests.sim.model import free
 
@@ -85,7 +85,33 @@ def test_bytes_cost_who_sends_who_tells_and_who_hears() -> None:
     assert heard == [pytest.approx(1.0 + 2.0 + 4.0)]
     assert answered == [pytest.approx(20.0 + 2.0 + 4.0)]
     assert station.cpu_s[0] == pytest.approx(4.0)
-    assert sent_bytes(Txn((), (Put("task/1", TaskRecord(SPEC)), Delete("task/2")))) == 1000
+
+
+def test_a_request_costs_its_sender_by_operations_compares_and_bytes() -> None:
+    values = free(send_s=1.0, send_item_s=0.1, send_compare_s=0.01, send_byte_s=0.002)
+    request = Txn((absent("task/1"), absent("task/3")), (Put("task/1", TaskRecord(SPEC)), Delete("task/2")))
+    assert built_s(values, request) == pytest.approx(1.0 + 2 * 0.1 + 2 * 0.01 + 1000 * 0.002)
+    assert built_s(values, Get("task/1")) == pytest.approx(1.1)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_compares_cost_whoever_applies_them(members: int) -> None:
+    rig = Rig(free(etcd_apply_s=0.5, etcd_compare_s=0.25, etcd_members=members))
+    request = Txn((absent("task/1"), absent("task/2")), (Put("task/1", SMALL),))
+    answered: list[float] = []
+    rig.station.request(request, lambda _: answered.append(rig.kernel.now))
+    rig.run()
+    assert answered == [pytest.approx(1.0)]
+    assert rig.station.cpu_s == [pytest.approx(1.0)] * members
+
+
+def test_followers_apply_every_entry_of_a_batch() -> None:
+    rig = Rig(free(etcd_apply_s=0.5, etcd_fsync_s=1.0, etcd_members=3))
+    for number in (1, 2, 3):  # one alone, two while its batch is written
+        rig.put(number)
+    rig.run()
+    assert rig.station.fsyncs == 2
+    assert rig.station.cpu_s == [pytest.approx(1.5)] * 3
 
 
 def test_only_a_connection_at_rest_is_woken() -> None:
