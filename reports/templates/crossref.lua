@@ -75,10 +75,26 @@ local function needs(cell, is_header)
   return math.min(longest, 14)
 end
 
--- Columns without stated widths take what they need. Where that is more than fits on a line (`most` characters), each
--- gets its part of the page: typst would give all large ones the same, and a number might run into its neighbour.
+local short = 10 -- a column of so many characters or fewer is not broken
+
+-- Columns without stated widths take what they need. Where that is more than fits on a line (`most` characters), short
+-- ones still do, and each of the others gets its part of the rest: typst would give all large ones the same, and a
+-- number might run into its neighbour.
+local function parts(widest, most)
+  local sums, shares = { [true] = 0, [false] = 0 }, {}
+  for _, width in ipairs(widest) do
+    sums[width + 2 <= short] = sums[width + 2 <= short] + width + 2
+  end
+  local kept = sums[false] == 0 and 1 or math.min(sums[true] / most, 0.6)
+  for column, width in ipairs(widest) do
+    local is_short = width + 2 <= short
+    shares[column] = (width + 2) / sums[is_short] * (is_short and kept or 1 - kept)
+  end
+  return sums[true] + sums[false] > most and shares or {}
+end
+
 local function fit_columns(inner, most)
-  local specs, widest, total = {}, {}, 0
+  local specs, widest = {}, {}
   local function look(rows, is_header)
     for _, row in ipairs(rows) do
       for column, cell in ipairs(row.cells) do
@@ -88,9 +104,9 @@ local function fit_columns(inner, most)
   end
   look(inner.head.rows, true)
   for _, body in ipairs(inner.bodies) do look(body.body, false) end
-  for _, width in ipairs(widest) do total = total + width + 2 end
+  local shares = FORMAT:match("typst") and parts(widest, most) or {}
   for column, spec in ipairs(inner.colspecs) do
-    specs[column] = { spec[1], FORMAT:match("typst") and total > most and (widest[column] + 2) / total or nil }
+    specs[column] = { spec[1], shares[column] }
   end
   inner.colspecs = specs
 end
