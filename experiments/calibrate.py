@@ -9,8 +9,6 @@ measurements show only together (which part of a put's time is whose) is fitted 
 
 import errno
 import itertools
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,28 +23,17 @@ from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 from core.model import TaskSpec
 from experiments import environment, etcd_metrics
-from experiments.calibration import decisions, fit, resting, server, slots
+from experiments.calibration import decisions, fit, resting, server, slots, starts
 from experiments.calibration.book import Book
 from experiments.validation.engine import OnStep, Step
 from experiments.world import ExperimentError, Tell
 from sim.parameters import Profile, save
 
-IMPORT_TIMEOUT_S = 60.0
-REVOKES = 5
-STARTS = 3
 STEP_S, STEP_QUICK_S = 1.2, 0.6
 FIT_S, FIT_QUICK_S = 130.0, 20.0
 """What one measurement and the fit take on a fast machine: the bar's time left corrects itself on a slow one."""
 OTHER_STEPS = 3
 OWN_FLAGS = ("--name=", "--data-dir=", "-urls=", "--initial-cluster")
-NANNY = """
-import sys, time
-from core.runtime.nanny import Nanny
-one = Nanny(lambda _: (), sys.argv[1], "/calibrate-nanny/")
-before = time.monotonic()
-one.revoke([1])
-print(time.monotonic() - before)
-"""
 
 
 def run(out: Path, *, quick: bool = False, allow_known_bad: bool = False, on_step: OnStep = lambda _: None) -> Profile:
@@ -95,7 +82,7 @@ def _measure(binary: Server, tell: Tell, *, quick: bool) -> Profile:
         idle = resting.watch(etcd, quick=quick)
         about = _about(etcd, before, _cpu_s() - own_before)
         tell("starts")
-        _starts(book, etcd)
+        starts.measure(book, etcd, quick=quick)
         book.put("max_operations", float(etcd.max_txn_ops), "", "flag of the embedded server")
     kept = server.conclude(book, found, tell, cores=cores, quick=quick, disturbed=about["load"]["disturbed"])
     resting.conclude(book, idle)
@@ -180,34 +167,3 @@ def _submits(book: Book, etcd: EmbeddedEtcd, *, quick: bool) -> None:
                 counts.append(float(count))
                 handles[-1].acknowledged(30.0)
     book.line("submit_call_s", "submit_item_s", fit.least_absolute(counts, seconds), "Client.submit_specs, CPU time")
-
-
-def _starts(book: Book, etcd: EmbeddedEtcd) -> None:
-    for name, module in (("scheduler_start_s", "core.scheduler"), ("worker_start_s", "core.worker")):
-        started_s = statistics.median(_import(module) for _ in range(STARTS))
-        book.put(name, started_s, "s", f"start of an interpreter and the imports, n = {STARTS}")
-    revoked_s = statistics.median(_revoke(",".join(etcd.endpoints)) for _ in range(REVOKES))
-    book.put("nanny_revoke_s", revoked_s, "s", f"a nanny that revokes a lease, in a process that runs, n = {REVOKES}")
-    with EmbeddedEtcd(server=etcd.server) as fresh:  # the one that was measured has a large log to read again
-        restarted_s = statistics.median(_restart(fresh) for _ in range(STARTS))
-    book.put("etcd_start_s", restarted_s, "s", f"restart of a small server after a kill, n = {STARTS}")
-
-
-def _import(module: str) -> float:
-    before = time.monotonic()
-    subprocess.run([sys.executable, "-c", f"import core.cli, {module}"], check=True, timeout=IMPORT_TIMEOUT_S)
-    return time.monotonic() - before
-
-
-def _restart(etcd: EmbeddedEtcd) -> float:
-    etcd.kill()
-    before = time.monotonic()
-    etcd.restart()
-    return time.monotonic() - before
-
-
-def _revoke(endpoints: str) -> float:
-    """Seconds from the death of a worker until etcd has answered its nanny."""
-    command = [sys.executable, "-c", NANNY, endpoints]
-    done = subprocess.run(command, check=True, timeout=IMPORT_TIMEOUT_S, capture_output=True, text=True)
-    return float(done.stdout)

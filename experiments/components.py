@@ -103,7 +103,7 @@ class Components:
         limit_s = max(REGISTER_TIMEOUT_S, REGISTER_EACH_S * len(self.names) / (psutil.cpu_count() or 1))
         deadline = time.monotonic() + limit_s
         wanted = set(self.names if names is None else names)
-        while missing := wanted - self._registered():
+        while missing := wanted - self.registered():
             self.check_alive(sorted(missing))
             if time.monotonic() > deadline:
                 raise ExperimentError(_unregistered(missing, wanted, limit_s))
@@ -187,7 +187,8 @@ class Components:
         """The last words of a component."""
         return self.log(name)[-LOG_TAIL_CHARS:].strip() or "it wrote nothing"
 
-    def _registered(self) -> set[str]:
+    def registered(self) -> set[str]:
+        """The names of those that are known to etcd."""
         return {record.name for prefix in (keys.WORKER, keys.SCHEDULER) for record in self._records(prefix)}
 
     def _records(self, prefix: str) -> Iterator[WorkerRecord | SchedulerRecord]:

@@ -17,7 +17,7 @@ from reports.runs import ReportError, read_json
 FILE, PAGE = "validation.json", "validation.md"
 MINUS = "\N{MINUS SIGN}"
 MAP = {
-    "throughput": ("throughput_per_s", "steady_throughput_per_s", "makespan_s"),
+    "throughput": ("throughput_per_s", "steady_throughput_per_s"),
     "overhead p50": ("latency_s.overhead.p50",),
     "overhead p95": ("latency_s.overhead.p95",),
     "overhead p99": ("latency_s.overhead.p99",),

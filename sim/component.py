@@ -163,15 +163,18 @@ class Component:
         return self._lives[-1] if self._lives and not self._lives[-1].over else None
 
     def start(self, delay_s: float | None = None) -> None:
-        """Start a process: after `delay_s` at once or, without it, by `..._start_s` of CPU time for its imports."""
-        values = self._around.values
+        """Start it: after `delay_s` at once or, without it, by `..._start_s` of CPU time, a nanny's first."""
         self._starting += 1
-        if delay_s is not None:
+        if delay_s is None:
+            self._launch(self._around.values.nanny_start_s if self._worker else 0.0)
+        else:
             call_in(self._around.kernel, delay_s, self._live, self._starting)
-            return
-        process = Process(self._around.host, self.name, values)
-        start_s = values.worker_start_s if self._worker else values.scheduler_start_s
-        self._compute(process, start_s, self._live, self._starting)
+
+    def _launch(self, before_s: float = 0.0) -> None:
+        """A process starts, `before_s` of CPU time after now."""
+        values = self._around.values
+        start_s = before_s + (values.worker_start_s if self._worker else values.scheduler_start_s)
+        self._compute(Process(self._around.host, self.name, values), start_s, self._live, self._starting)
 
     def _compute(self, process: Process, left_s: float, done: Callable[..., None], *arguments: Any) -> None:
         """`done(*arguments)` after so much CPU time, in pieces, so that others get their turn on the core."""
@@ -184,7 +187,7 @@ class Component:
 
     def _restart(self, starting: int) -> None:
         if starting == self._starting:
-            self.start()
+            self._launch()
 
     def _live(self, starting: int) -> None:
         latest = self._latest

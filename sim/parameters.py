@@ -150,6 +150,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sleep_overshoot_s: float = 0.0001
     scheduler_start_s: float = 0.6
     worker_start_s: float = 0.7
+    """CPU time from the start of a process to its registration; of a worker without its nanny."""
+    nanny_start_s: float = 0.0
     nanny_revoke_s: float = 0.3
     """CPU time of a nanny whose worker died, until its lease is revoked: it imports the client of etcd and connects."""
     nanny_restart_s: float = 0.1

@@ -22,7 +22,7 @@ PARTS = 20
 WIDTH = 100
 MINUS = "\N{MINUS SIGN}"
 MAP_FIGURES = {
-    "throughput": ("throughput_per_s", "steady_throughput_per_s", "makespan_s"),
+    "throughput": ("throughput_per_s", "steady_throughput_per_s"),
     "overhead\np50": ("latency_s.overhead.p50",),
     "\np95": ("latency_s.overhead.p95",),
     "\np99": ("latency_s.overhead.p99",),

@@ -1,0 +1,80 @@
+"""How long processes take to come to life: a scheduler, a worker with its nanny, a worker that was killed, etcd."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from signal import SIGKILL
+from typing import NamedTuple
+
+from core.etcd.embedded import EmbeddedEtcd
+from core.runtime.nanny import RESTART_FIRST_S
+from experiments.calibration.book import Book
+from experiments.components import Components
+from experiments.schema import Topology
+from experiments.world import ExperimentError
+
+ROUNDS = 3
+LOOK_S = 0.005
+PATIENCE_S = 60.0
+SCHEDULER, WORKER = "scheduler-1", "worker-1"
+
+
+class Lives(NamedTuple):
+    """Seconds. `worker_s`: of nanny and worker; `revoked_s`: from a worker's death to the end of its lease."""
+
+    scheduler_s: float
+    worker_s: float
+    revoked_s: float
+    again_s: float
+    """From there to the registration of the next worker."""
+
+
+def measure(book: Book, etcd: EmbeddedEtcd, *, quick: bool) -> None:
+    """Raises ExperimentError where a process does not come to life."""
+    rounds = 1 if quick else ROUNDS
+    with Components(Topology(workers=1), ",".join(etcd.endpoints), "/calibrate-starts/") as components:
+        lives = [_lives(components) for _ in range(rounds)]
+    worker_s = [life.again_s - RESTART_FIRST_S for life in lives]
+    nanny_s = [life.worker_s - again_s for life, again_s in zip(lives, worker_s, strict=True)]
+    _put(book, "scheduler_start_s", "from the start of a scheduler", [life.scheduler_s for life in lives])
+    _put(book, "worker_start_s", "from the second start of a worker by its nanny", worker_s)
+    _put(book, "nanny_start_s", "a worker's first start, less that", nanny_s)
+    _put(book, "nanny_revoke_s", "from the death of a worker to the end of its lease", [one.revoked_s for one in lives])
+    with EmbeddedEtcd(server=etcd.server) as fresh:  # the one that was measured has a large log to read again
+        _put(book, "etcd_start_s", "restart of a small server after a kill", [_restart(fresh) for _ in range(rounds)])
+
+
+def _put(book: Book, name: str, what: str, seconds: Sequence[float]) -> None:
+    book.put(name, max(0.0, statistics.median(seconds)), "s", f"{what}, n = {len(seconds)}")
+
+
+def _lives(components: Components) -> Lives:
+    """One life of each. Afterwards none is left."""
+    components.start(SCHEDULER)
+    scheduler_s = _until(components, lambda: SCHEDULER in components.registered())
+    components.start(WORKER)
+    worker_s = _until(components, lambda: WORKER in components.registered())
+    components.signal_worker(WORKER, SIGKILL)
+    revoked_s = _until(components, lambda: WORKER not in components.registered())
+    again_s = _until(components, lambda: WORKER in components.registered())
+    components.drain()
+    _until(components, lambda: not components.registered())
+    return Lives(scheduler_s, worker_s, revoked_s, again_s)
+
+
+def _until(components: Components, holds: Callable[[], bool]) -> float:
+    """Seconds until it holds."""
+    before = time.monotonic()
+    while not holds():
+        if time.monotonic() > before + PATIENCE_S:
+            logs = "; ".join(components.log_tail(name) for name in (SCHEDULER, WORKER))
+            raise ExperimentError(f"processes that were to be measured did not start or end: {logs}")
+        time.sleep(LOOK_S)
+    return time.monotonic() - before
+
+
+def _restart(etcd: EmbeddedEtcd) -> float:
+    etcd.kill()
+    before = time.monotonic()
+    etcd.restart()
+    return time.monotonic() - before
