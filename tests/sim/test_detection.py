@@ -12,7 +12,7 @@ from core.settings import SchedulerSettings, WorkerSettings
 from sim.component import Component
 from sim.config import Fault, SimConfig
 from sim.run import simulate
-from tests.sim.model import FREE, assert_within, load, moments, places
+from tests.sim.model import FREE, assert_within, free, load, moments, places
 
 TTL_S = 4.0
 RENEWAL_S = TTL_S / 3
@@ -62,3 +62,18 @@ def test_the_loss_of_a_host_is_noticed_in_time(monkeypatch: pytest.MonkeyPatch) 
     assert stats.kstest(everything, DETECTION.cdf).pvalue > 0.01
     assert_within([float(np.mean(mine)) for mine in times], DETECTION.mean(), 0.03)
     assert np.isclose(DETECTION.mean(), TTL_S - RENEWAL_S / 2 + LOOK_S / 2)
+
+
+STARTS = {"nanny_start_s": 1.0, "worker_start_s": 2.0, "nanny_revoke_s": 4.0, "nanny_restart_s": 0.25}
+
+
+@pytest.mark.parametrize(("fault", "away_s"), [
+    (Fault("worker_kill", 20.0, "worker-1"), 4.0 + 0.25 + 2.0),
+    (Fault("host_kill", 20.0, "worker-1", 30.0), 30.0 + 1.0 + 2.0),
+])  # fmt: skip
+def test_only_a_host_that_comes_back_starts_a_nanny_too(fault: Fault, away_s: float) -> None:
+    """A task that comes while the only worker is away waits for the next life of it."""
+    one = load([0.5], [21.0])
+    result = simulate(SimConfig(one, workers=1, faults=[fault], values=free(**STARTS)))
+    (received,) = moments(result, "received").values()
+    assert received == pytest.approx(20.0 + away_s, abs=1e-6)
