@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from experiments import summary, workload
+import msgspec
+
+from experiments import workload
 from experiments.planning.console import validated_lines
 from experiments.planning.trust import offered_rate, trust_run
 from experiments.schema import Scenario
+from experiments.summary import repetitions
 
 ADVICE = "run it again on a quiet machine"
 
@@ -25,9 +28,9 @@ def notes(one: Scenario, out: Path, summaries: dict[str, dict[str, Any]]) -> lis
 
 
 def _disturbed(out: Path) -> list[str]:
-    paths = summary.finished(out, "real")
-    cores = [used for path in paths if (used := summary.disturbance(path)) is not None]
+    facts = [msgspec.json.decode((path / "environment.json").read_bytes()) for path in repetitions(out, "real")]
+    cores = [float(one["foreign_cores"]) for one in facts if one.get("disturbed")]
     if not cores:
         return []
-    during = f"during {len(cores)} of {len(paths)} real repetitions"
+    during = f"during {len(cores)} of {len(facts)} real repetitions"
     return [f"warning: other processes used up to {max(cores):.1f} cores {during}; {ADVICE}"]

@@ -1,0 +1,36 @@
+"""What `tandem-bench run` says below its figures."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from experiments import scenario
+from experiments.run_console import notes
+
+SUMMARY: dict[str, Any] = {"throughput_per_s": {"value": 50.0}}
+
+
+def repetition(out: Path, number: int, **facts: Any) -> None:
+    folder = out / "real" / str(number)
+    folder.mkdir(parents=True)
+    (folder / "scenario.toml").write_text("")
+    (folder / "environment.json").write_text(json.dumps(facts))
+
+
+def test_a_disturbed_real_run_is_said_and_a_quiet_one_is_not(tmp_path: Path) -> None:
+    one = scenario.load("scaling-3", quick=True)
+    repetition(tmp_path, 0, disturbed=False)
+    assert notes(one, tmp_path, {"real": SUMMARY}) == []
+    repetition(tmp_path, 1, disturbed=True, foreign_cores=0.43)
+    (line,) = notes(one, tmp_path, {"real": SUMMARY})
+    assert line == (
+        "warning: other processes used up to 0.4 cores during 1 of 2 real repetitions; run it again on a quiet machine"
+    )
+
+
+def test_of_the_model_it_is_said_how_far_it_was_validated(tmp_path: Path) -> None:
+    near = notes(scenario.load("scaling-3", quick=True), tmp_path, {"sim": SUMMARY})
+    assert near[0].startswith("validated: ")
+    far = notes(scenario.load("fleet-300"), tmp_path, {"sim": SUMMARY})
+    assert "OUTSIDE the validated region in" in far[0]
+    assert "workers (300; validated: 1 to 10)" in far[0]
