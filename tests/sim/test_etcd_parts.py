@@ -114,6 +114,13 @@ def test_followers_apply_every_entry_of_a_batch() -> None:
     assert rig.station.cpu_s == [pytest.approx(1.5)] * 3
 
 
+def test_the_disk_takes_longer_for_more_operations() -> None:
+    rig = Rig(free(etcd_fsync_s=1.0, etcd_fsync_item_s=0.25))
+    for number in (1, 2, 3):  # one alone, two together
+        rig.put(number)
+    assert rig.run() == {1: pytest.approx(1.25), 2: pytest.approx(2.75), 3: pytest.approx(2.75)}
+
+
 def test_only_a_connection_at_rest_is_woken() -> None:
     rig = Rig(free(etcd_connection_s=1.0, etcd_fsync_s=0.5))
     for number in range(3):
