@@ -14,7 +14,7 @@ from experiments.schema import Topology
 from experiments.world import ExperimentError
 
 ROUNDS = 3
-LOOK_S = 0.005
+LOOK_S = 0.02
 PATIENCE_S = 60.0
 SCHEDULER, WORKER = "scheduler-1", "worker-1"
 
