@@ -15,6 +15,8 @@ from experiments.validation.store import DONE
 from experiments.world import ExperimentError
 
 WORLDS = ("real", "sim")
+SINGLE_PUTS = "1 x 1 puts"
+"""The calibration's cell of one caller that sends one put after the other."""
 
 
 def repetitions(folder: Path, world: str | None = None) -> list[Path]:
@@ -92,13 +94,24 @@ def write_environment(root: Path, names: Sequence[str]) -> None:
 
 
 def write_calibration(root: Path, profile: Path | None) -> None:
-    """The model's parameters as they were used, each with where it comes from."""
+    """The model's parameters as they were used, each with where it comes from, and how fast their machine was."""
     from sim import parameters  # noqa: PLC0415 - simpy is needed for this only
 
     path = profile or parameters.REFERENCE
     if path.is_file():
-        named = parameters.load(path).parameters
-        (root / "calibration.json").write_bytes(msgspec.json.format(msgspec.json.encode(named), indent=2) + b"\n")
+        profile_used = parameters.load(path)
+        _write_json(root / "calibration.json", profile_used.parameters)
+        _write_json(root / "calibrated.json", _speed(profile_used.about))
+
+
+def _speed(about: dict[str, Any]) -> dict[str, Any]:
+    """Of the machine that was calibrated, in what every real repetition measures too: the median of a single put."""
+    puts = [cell["p50_ms"] for cell in about.get("cells", ()) if cell.get("cell") == SINGLE_PUTS]
+    return {"when": about.get("when"), "put_p50_ms": puts[0]} if puts else {}
+
+
+def _write_json(path: Path, what: Any) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(what), indent=2) + b"\n")
 
 
 @dataclass(frozen=True, slots=True)

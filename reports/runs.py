@@ -1,7 +1,7 @@
 """Saved runs, read back: one folder for each scenario, the real repetitions beside the simulated ones.
 
     ROOT/environment.json  ROOT/claims.json  ROOT/calibration.json  ROOT/benchmarks.json  ROOT/plan.json
-    ROOT/containers.json
+    ROOT/containers.json  ROOT/calibrated.json
     ROOT/<scenario>/scenario.toml, metrics.json, real/<repetition>/..., sim/<repetition>/...
 
 What is absent is reported as absent; what is present but broken raises `ReportError` naming the file.
@@ -187,6 +187,8 @@ class Runs:
     plan: dict[str, Any] = field(default_factory=dict)
     containers: dict[str, Any] = field(default_factory=dict)
     """What a trial of the containers recorded (`experiments.containers`)."""
+    calibrated: dict[str, Any] = field(default_factory=dict)
+    """How fast the machine was that the model's parameters were measured on."""
 
     def everything(self) -> list[Scenario]:
         """All scenarios, in natural order of their names."""
@@ -233,7 +235,7 @@ def load_runs(root: Path) -> Runs:
     found = [one for one in loaded if any(one.has(world) for world in WORLDS)]
     if not found:
         raise ReportError(f"{root} holds no finished runs (no figures in any <scenario>/metrics.json).")
-    objects = ("environment", "calibration", "benchmarks", "plan", "containers")
+    objects = ("environment", "calibration", "benchmarks", "plan", "containers", "calibrated")
     expected = {"claims": list, **dict.fromkeys(objects, dict)}
     files = {name: root / f"{name}.json" for name in expected}
     data = {name: read_json(file) if file.is_file() else None for name, file in files.items()}
@@ -249,4 +251,5 @@ def load_runs(root: Path) -> Runs:
         {one["name"]: one.get("extra_info", {}) for one in (data["benchmarks"] or {}).get("benchmarks", ())},
         data["plan"] or {},
         data["containers"] or {},
+        data["calibrated"] or {},
     )

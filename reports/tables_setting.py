@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from reports import phrases
 from reports.facts import etcd_of, parse_date
@@ -15,6 +15,8 @@ from reports.runs import Runs, Scenario
 MAX_CHARS = 240
 TOLD_ELSEWHERE = ("disturbed", "disturbance", "date", "dirty", "uncommitted_changes")
 PREFIXES = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"), (1e-9, "n"))
+ALIKE = 1.5
+"""Two machines are about equally fast where their medians of single puts differ by no more than this factor."""
 MINUTES = "%Y-%m-%d %H:%M UTC"
 
 
@@ -77,6 +79,28 @@ def puts_in_dispatch(one: Scenario) -> tuple[float, float] | None:
     files = Source(f"{one.path.name}/real/*/environment.json", "etcd.put_p50_ms")
     put = Known(statistics.fmean(puts), files)
     return put, wait.value * 1000 / put
+
+
+class Speeds(NamedTuple):
+    """The median single put, in ms, where the model's parameters were measured, and in these runs; their ratio."""
+
+    there_ms: Known
+    here_ms: Known
+
+    @property
+    def alike(self) -> bool:
+        """As far as such a short measurement can tell."""
+        return 1 / ALIKE <= self.here_ms / self.there_ms <= ALIKE
+
+
+def speeds(runs: Runs) -> Speeds | None:
+    """None where one of them is not known."""
+    here, there_ms = put_p50_ms(runs.scenarios.values()), runs.calibrated.get("put_p50_ms")
+    if not here or not there_ms:
+        return None
+    source = Source("*/real/*/environment.json", "etcd.put_p50_ms")
+    there = runs.known(there_ms, "calibrated.json", "put_p50_ms")
+    return Speeds(there, Known(statistics.median(here), source))
 
 
 def _puts(runs: Runs) -> str:
