@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from experiments.world import WorldName
 
 
+PIPE_WIDTH = 120
+"""Of tables on a pipe: names must not be cut."""
+
+
 class OneWorld(StrEnum):
     """As `experiments.world.WorldName`."""
 
@@ -93,8 +97,13 @@ def compare(
         from experiments import compare, compare_console  # noqa: PLC0415
 
         found = compare.folders(a, b, world.world, everything=everything)
+        console = Console()
+        if not console.is_terminal:
+            console = Console(width=PIPE_WIDTH)
         for one in found:
-            Console().print(compare_console.table(one))
+            console.print(compare_console.table(one))
+        if a.resolve() == b.resolve():
+            console.print("A and B are the same folder.")
         if out is not None:
             compare.write(found, out)
             say_where(out)

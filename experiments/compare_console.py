@@ -1,11 +1,24 @@
 """What `tandem-bench compare` shows."""
 
+from collections.abc import Sequence
+
 from rich.table import Table
 
 from experiments.compare import Change, Comparison
 from experiments.phrases import digits
 
 COUNTS = ("lost", "executed_twice", "committed_twice")
+UNITS: Sequence[tuple[str, float, str]] = (
+    ("latency_s.", 1000.0, " ms"),
+    ("etcd.fsync_mean_s", 1000.0, " ms"),
+    ("recovery_s.", 1.0, " s"),
+    ("makespan_s", 1.0, " s"),
+    ("cpu_s_per_1000", 1.0, " s"),
+    ("throughput_per_s", 1.0, "/s"),
+    ("steady_throughput_per_s", 1.0, "/s"),
+    ("slot_efficiency", 100.0, " %"),
+)
+"""Figures by how their names begin: a factor and the unit it leads to. The others are shown as they are."""
 STYLES = {"more": "bold", "less": "bold"}
 
 
@@ -13,7 +26,7 @@ def table(one: Comparison) -> Table:
     """A row for each figure: both means, the change, its interval, and what that means."""
     pairs = "in pairs: the same loads" if one.same_load else "not in pairs: the loads differ"
     table = Table(title=f"A: {one.a}\nB: {one.b}\n{one.world}, {pairs}", title_justify="left")
-    table.add_column("figure")
+    table.add_column("figure", overflow="fold")  # its last part tells figures apart
     for name in ("A", "B", "n", "change", "95 % interval"):
         table.add_column(name, justify="right")
     table.add_column("B has")
@@ -26,10 +39,11 @@ def table(one: Comparison) -> Table:
 
 
 def _value(figure: str, mean: float, n: int) -> str:
-    """Latencies in ms, counts as their sum over the repetitions, all else as it is."""
+    """With its unit; counts as their sum over the repetitions."""
     if figure in COUNTS:
         return f"{mean * n:,.0f}"
-    return f"{digits(mean * 1000)} ms" if figure.startswith("latency_s.") else digits(mean)
+    factor, unit = next(((factor, unit) for name, factor, unit in UNITS if figure.startswith(name)), (1.0, ""))
+    return f"{digits(mean * factor)}{unit}"
 
 
 def _percent(share: float | None) -> str:

@@ -1,5 +1,6 @@
 """What `tandem-bench validate` shows: the time left, a table for each scenario, and what it comes to."""
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import fmean
@@ -19,6 +20,7 @@ PACE_S = 900.0
 """The time left follows the pace of this long: scenarios differ."""
 PARTS = 20
 """Lines of progress on a pipe."""
+MINUTES_FROM_S = 90.0
 WIDTH = 100
 MINUS = "\N{MINUS SIGN}"
 MAP_FIGURES = {
@@ -62,12 +64,21 @@ class _Lines:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._told = -1
+        self._began = time.monotonic()
 
     def __call__(self, step: Step) -> None:
         part = int(PARTS * step.done_s / step.total_s) if step.total_s else PARTS
         if part > self._told:
             self._told = part
-            self._console.print(f"{part / PARTS:.0%} done; {step.what}", highlight=False, soft_wrap=True)
+            text = f"{part / PARTS:.0%} done{self._left(step)}; {step.what}"
+            self._console.print(text, highlight=False, soft_wrap=True)
+
+    def _left(self, step: Step) -> str:
+        """At the pace so far."""
+        if not 0 < step.done_s < step.total_s:
+            return ""
+        left_s = (time.monotonic() - self._began) * (step.total_s - step.done_s) / step.done_s
+        return f", {left_s / 60:.0f} min left" if left_s >= MINUTES_FROM_S else f", {left_s:.0f} s left"
 
 
 def terminal() -> Console:

@@ -13,6 +13,8 @@ from experiments.validation.catalogue import STRESS, VALIDATION, cases
 from experiments.validation.predictors import Offered, erlang_c, offered, predict
 
 LONGEST_S = 8.0
+LONGEST = {"scheduler-kill": 9.1}
+"""A lease of 5 s has to run out, and the load to go on after that."""
 
 
 def rng() -> np.random.Generator:
@@ -177,7 +179,7 @@ def test_each_scenario_is_short_and_named_like_its_file(name: str, quick: bool) 
     drawn = workload.draw(case.scenario, 0)
     asked = offered(case.scenario, [drawn])
     if name in VALIDATION:
-        assert max(asked.last_s, float(drawn.service_s.sum()) / asked.slots) <= LONGEST_S
+        assert max(asked.last_s, float(drawn.service_s.sum()) / asked.slots) <= LONGEST.get(name, LONGEST_S)
 
 
 def test_the_load_at_three_utilisations_is_what_their_names_say() -> None:
