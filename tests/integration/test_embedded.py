@@ -27,6 +27,7 @@ PARENT = """
 import signal, sys
 from core.etcd.embedded import EmbeddedEtcd
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored, by all descendants
 with EmbeddedEtcd() as etcd:
     print(etcd.pid(), etcd.directory, flush=True)
     if sys.argv[1] == "raise":
