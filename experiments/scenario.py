@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -173,7 +173,16 @@ def _explain(message: str) -> str:
         union = _TAGS["arrivals" if place.endswith(ARRIVALS_TAG) else "service"]
         known = ", ".join(str(kind.__struct_config__.tag) for kind in union)
         return f"{place}: {what[0].lower()}{what[1:]}: expected one of {known}"
+    if what.startswith("Invalid enum value") and (known := ", ".join(map(repr, _choices(place)))):
+        return f"{place}: {what[0].lower()}{what[1:]}: expected one of {known}"
     return f"{place}: {what}" if place else what
+
+
+def _choices(place: str) -> tuple[object, ...]:
+    """The values that may stand at a key path, where they can be counted."""
+    table, _, key = place.rpartition(".")
+    kinds = [get_type_hints(struct).get(key) for struct in _tables(table)]
+    return next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), ())
 
 
 def _suggest(key: str, place: str) -> str:

@@ -69,7 +69,12 @@ BURST = 'arrivals = {process = "burst"}\n'
         (MINIMAL + "[quick]\nworkload.cuont = 3", "workload.cuont: unknown key; did you mean 'count'? (with [quick]"),
         (MINIMAL + "quick = 3", "workload.quick: unknown key"),
         ("quick = 3" + MINIMAL, "quick: expected a table"),
-        (MINIMAL + 'handler = "ecco"', "workload.handler: Invalid enum value 'ecco'"),
+        (
+            MINIMAL + 'handler = "ecco"',
+            "workload.handler: invalid enum value 'ecco': expected one of 'echo', 'sleep', 'cpu', 'fail'",
+        ),
+        (MINIMAL + '[topology]\ndispatch = "push"', "topology.dispatch: invalid enum value 'push': expected one of"),
+        (MINIMAL + '[[faults]]\nkind = "fire"', "faults[0].kind: invalid enum value 'fire': expected one of"),
         (MINIMAL + "priorities = {12 = 1}", "workload: priority 12 is not between 0 and 9"),
         (MINIMAL + "priorities = {}", "workload: 'priorities' is empty"),
         (MINIMAL + 'service = {distribution = "normal"}', "expected one of constant, uniform, exponential"),
