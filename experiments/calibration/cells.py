@@ -15,6 +15,7 @@ SEVERAL_UP_TO = 10
 """Puts in a transaction: with more of them the connection does not matter."""
 RESTS: tuple[tuple[float, int], ...] = ((0.001, 1), (0.003, 1), (0.01, 4), (0.03, 1))
 WATCHED_RESTS_S = (0.0, 0.003, 0.01, 0.03)
+ANSWERED_RESTS_S = (0.003, 0.01, 0.03)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,14 @@ class Cell:
     connections: int = 1
     watched: bool = False
     """Another process hears of every put (`experiments.calibration.listener`)."""
+    answered: bool = False
+    """And makes one of its own for it, as a component does that is woken by a change."""
 
     @property
     def name(self) -> str:
         if self.sequence:
-            return f"{self.sequence} put after {self.rest_s * 1000:g} ms{', watched' if self.watched else ''}"
+            heard = ", answered" if self.answered else ", watched" if self.watched else ""
+            return f"{self.sequence} put after {self.rest_s * 1000:g} ms{heard}"
         return f"{self.concurrency} x {self.batch} puts" + (
             f", {self.connections} links" if self.connections > 1 else ""
         )
@@ -51,7 +55,7 @@ class Seen:
     heard_s: tuple[float, ...] = ()
     """In watched cells: when each put was heard of, after its answer; negative: before it."""
     listener_cpu_s: float = 0.0
-    """For one message."""
+    """For one message, with its answer."""
 
     def quantile_s(self, share: float, place: int = 0, places: int = 1) -> float:
         return float(np.quantile(np.asarray(self.latencies_s)[place::places], share))
@@ -65,7 +69,8 @@ def writes() -> list[Cell]:
 
 def rests() -> list[Cell]:
     alone = [Cell(1, 1, rest_s, sequence) for rest_s, sequence in RESTS]
-    return [*alone, *(Cell(1, 1, rest_s, 1, watched=True) for rest_s in WATCHED_RESTS_S)]
+    watched = [Cell(1, 1, rest_s, 1, watched=True) for rest_s in WATCHED_RESTS_S]
+    return [*alone, *watched, *(Cell(1, 1, rest_s, 1, watched=True, answered=True) for rest_s in ANSWERED_RESTS_S)]
 
 
 def together(rounds: Sequence[Seen]) -> Seen:

@@ -1,5 +1,7 @@
 """A process that watches and does nothing else, as a component does that waits: when does it hear of a change?
 
+It may be told to answer: each change then makes it write one key, as a component does that is woken by a change.
+
 Says {"watching": true} at the start and, for each line it reads, {"heard": [...]}: the moments of all changes since the
 last one (seconds of the clock that all processes of a machine share). It ends with its parent.
 """
@@ -13,17 +15,24 @@ from typing import Any
 
 from core.etcd.store import EtcdStore
 from core.etcd.watch import Watcher
+from core.kv import keys
+from core.kv.requests import Put, Txn
 from core.machine.messages import Changes, Message, Watch
+from core.model import Marker, TaskSpec
+from experiments.calibration.transactions import ID
 from experiments.child import Child
 
 TIMEOUT_S = 20.0
+ANSWERS = "answers"
+ANSWER = Txn((), (Put(keys.done(ID), Marker(TaskSpec(ID, "echo"))),))
+"""Of a size with the puts that are heard of, under a key that nobody watches."""
 
 
 class Listener(Child):
     """The other end. Raises ExperimentError where it does not answer."""
 
-    def __init__(self, endpoints: str, namespace: str) -> None:
-        super().__init__("the process that watches", __name__, endpoints, namespace)
+    def __init__(self, endpoints: str, namespace: str, *, answers: bool) -> None:
+        super().__init__("the process that watches", __name__, endpoints, namespace, *([ANSWERS] if answers else []))
         self.hear(TIMEOUT_S)
 
     def moments(self) -> list[float]:
@@ -33,7 +42,7 @@ class Listener(Child):
         return heard
 
 
-def main(endpoints: str, namespace: str) -> None:
+def main(endpoints: str, namespace: str, answers: str = "") -> None:
     """Watch until the parent goes."""
     inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
     store = EtcdStore(endpoints, namespace)
@@ -45,6 +54,9 @@ def main(endpoints: str, namespace: str) -> None:
             event = inbox.get()
             if isinstance(event, Changes):
                 moments.extend([time.perf_counter()] * len(event.changes))
+                if answers:
+                    for _ in event.changes:
+                        store.send(ANSWER, lambda _: None)
 
     threading.Thread(target=take, name="machine", daemon=True).start()
     watcher.watch(Watch("task", "task/", "task0", 0))

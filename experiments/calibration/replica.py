@@ -7,6 +7,7 @@ from core.kv.requests import Put, Response, Txn
 from core.machine.messages import Changes, Message, Watch
 from core.model import Marker, TaskSpec
 from experiments.calibration.cells import Cell, Seen
+from experiments.calibration.listener import ANSWER
 from sim.etcd.station import EtcdStation
 from sim.host import Host
 from sim.kernel import Kernel, call_in
@@ -42,8 +43,8 @@ class Replica:
         self._heard_at: list[float] = []
         if cell.watched:
             self._listener = Process(host, "listener", values)
-            link = Link(self._kernel, self._station, self._listener, values, streams["network"], self._hear)
-            link.watch(Watch("task", "task/", "task0", 0))
+            self._answers = Link(self._kernel, self._station, self._listener, values, streams["network"], self._hear)
+            self._answers.watch(Watch("task", "task/", "task0", 0))
         self._in_sequence = 0
         self._resting = self._sending = False
         self._keys = 0
@@ -69,7 +70,17 @@ class Replica:
 
     def _hear(self, event: Message) -> None:
         if isinstance(event, Changes):
-            self._heard_at += [self._kernel.now] * len(event.changes)
+            self._heard_at += [self._listener.clock] * len(event.changes)
+            if self._cell.answered:
+                for _ in event.changes:
+                    self._listener.execute(self._take_change, self._answer)
+
+    def _take_change(self) -> float:
+        """The thread that hears of a put makes one of its own."""
+        return self._values.send_s + self._values.send_item_s
+
+    def _answer(self) -> None:
+        self._answers.send(ANSWER, _ignore)
 
     def _send_next(self) -> None:
         """The first of a row: the process has nothing else to do."""
@@ -78,7 +89,7 @@ class Replica:
 
     def _begin(self) -> None:
         """Awake; what the request costs depends on the rest."""
-        self._process.run(self._send_s, self._sent, self._kernel.now)
+        self._process.run(self._send_s, self._sent, self._process.clock)
 
     def _take(self) -> bool:
         """Whether there is another transaction to send. The end of all, when the last one is answered."""
@@ -103,8 +114,9 @@ class Replica:
 
     def _take_answer(self, since: float) -> float:
         """The thread that takes an answer sends the next request at once, unless a rest is due: one job."""
-        self._answered_at.append(self._kernel.now)
-        self._latencies.append(self._kernel.now - since)
+        now = self._process.clock  # the kernel may be behind it: see `sim.process`
+        self._answered_at.append(now)
+        self._latencies.append(now - since)
         self._in_sequence += 1
         self._resting = self._in_sequence == self._cell.sequence
         if self._resting:

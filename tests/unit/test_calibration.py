@@ -2,9 +2,11 @@
 
 import os
 import time
+from dataclasses import replace
 from math import exp
 
 import msgspec
+import numpy as np
 import pytest
 
 from experiments.calibration import cells, unknowns
@@ -23,7 +25,14 @@ VALUES = Values(
     etcd_connection_s=0.0001,
     switch_s=0.005,
 )
-FEW = [Cell(1, 1), Cell(10, 8), Cell(1, 8, connections=8), Cell(1, 1, 0.01, 4), Cell(1, 1, 0.003, 1, watched=True)]
+FEW = [
+    Cell(1, 1),
+    Cell(10, 8),
+    Cell(1, 8, connections=8),
+    Cell(1, 1, 0.01, 4),
+    Cell(1, 1, 0.003, 1, watched=True),
+    Cell(1, 1, 0.003, 1, watched=True, answered=True),
+]
 
 
 def seen(values: Values, count: int = 60) -> dict[Cell, Seen]:
@@ -46,6 +55,35 @@ def test_callers_at_once_share_fsyncs_and_rests_make_the_first_put_dear() -> Non
     assert found[Cell(10, 8)].puts_per_fsync > 10.0
     rested = found[Cell(1, 1, 0.01, 4)]
     assert rested.quantile_s(0.5, 0, 4) > 1.3 * rested.quantile_s(0.5, 3, 4)
+
+
+@pytest.mark.parametrize("name", ["send_s", "reply_s", "wake_s", "network_delay_s", "etcd_apply_s", "etcd_fsync_s"])
+def test_what_is_on_the_way_of_a_put_after_a_rest_is_in_its_latency(name: str) -> None:
+    """Also what the model works out ahead of its clock."""
+    cell, more_s = Cell(1, 1, 0.01, 1), 0.0001
+    plain, slower = (replay(values, cell, 20) for values in (Values(), longer(name, more_s)))
+    times = 2 if name == "network_delay_s" else 1
+    assert slower.quantile_s(0.5) - plain.quantile_s(0.5) == pytest.approx(times * more_s, abs=1e-7)
+
+
+@pytest.mark.parametrize("name", ["watch_s", "wake_s"])
+def test_what_is_on_the_way_of_a_change_is_in_the_moment_when_it_is_heard(name: str) -> None:
+    cell, more_s = Cell(1, 1, 0.01, 1, watched=True), 0.0001
+    plain, slower = (replay(values, cell, 20) for values in (Values(), longer(name, more_s)))
+    heard = [one.quantile_s(0.5) + float(np.median(one.heard_s)) for one in (plain, slower)]
+    assert heard[1] - heard[0] == pytest.approx(more_s, abs=1e-7)
+
+
+def test_who_answers_a_change_pays_for_it() -> None:
+    watched = Cell(1, 1, 0.01, 1, watched=True)
+    silent, answering = (replay(Values(), cell, 20) for cell in (watched, replace(watched, answered=True)))
+    own_s = Values().send_s + Values().send_item_s + Values().reply_s
+    assert answering.listener_cpu_s - silent.listener_cpu_s == pytest.approx(own_s, abs=1e-5)
+    assert answering.server_cpu_s > 1.5 * silent.server_cpu_s
+
+
+def longer(name: str, by_s: float) -> Values:
+    return msgspec.structs.replace(Values(), **{name: getattr(Values(), name) + by_s})
 
 
 def test_the_model_agrees_with_itself() -> None:
