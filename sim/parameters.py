@@ -88,7 +88,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """etcd's default of --backend-batch-interval."""
     etcd_commit_s: float = 0.0
     """One commit of the database file: applying waits for it."""
-    etcd_commit_item_s: float = 0.0
+    etcd_commit_byte_s: float = 0.0
     etcd_cold_factor: float = 0.0
     etcd_cold_warm_s: float = 0.0005
     """See `sim.coldness`."""

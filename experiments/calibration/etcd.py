@@ -54,13 +54,14 @@ class WatchCost:
 class ByteCost:
     """Seconds for each byte of a payload.
 
-    CPU time of who sends and of the server that writes, time of the disk, CPU time of who hears and of the server that
-    tells.
+    CPU time of who sends and of the server that writes, time of the log's disk and of the backend's commit, CPU time of
+    who hears and of the server that tells.
     """
 
     send_s: float
     write_s: float
     fsync_s: float
+    commit_s: float
     heard_s: float
     told_s: float
 
@@ -128,12 +129,15 @@ class Bench:
         own_s, server_s = time.process_time() - own_s, cpu_s(self._pid) - server_s
         after = etcd_metrics.read(self._place.metrics_url)
         count, fsyncs = len(latencies), max(after.fsyncs - before.fsyncs, 1.0)
+        commits = max(after.commits - before.commits, 1.0)
         return Seen(
             tuple(latencies),
             own_s / count,
             server_s / count,
             count * cell.batch / fsyncs,
             (after.fsync_s - before.fsync_s) / fsyncs,
+            commit_s=(after.commit_s - before.commit_s) / commits,
+            commits=commits / count,
         )
 
     def _rests(self, cell: Cell, rows: int) -> list[float]:
@@ -225,6 +229,7 @@ class Bench:
             (large.client_cpu_s - plain.client_cpu_s) / sent,
             (large.server_cpu_s - plain.server_cpu_s) / sent,
             (large.fsync_s - plain.fsync_s) / large.puts_per_fsync / PAYLOAD_BYTES,
+            (large.commit_s - plain.commit_s) * large.commits / sent,
             (told_large.cpu_s / told_large.changes - told.cpu_s / told.changes) / PAYLOAD_BYTES,
             (told_large.server_cpu_s / told_large.changes - told.server_cpu_s / told.changes) / PAYLOAD_BYTES,
         )

@@ -185,6 +185,7 @@ def _bytes(book: Book, costs: Sequence[ByteCost]) -> None:
         ("send_byte_s", "CPU time of the client", [one.send_s for one in costs]),
         ("etcd_byte_s", "CPU time of the server", [one.write_s for one in costs]),
         ("etcd_fsync_byte_s", "the mean fsync in /metrics", [one.fsync_s for one in costs]),
+        ("etcd_commit_byte_s", "the mean commit of the backend in /metrics", [one.commit_s for one in costs]),
         ("heard_byte_s", "CPU time of who watches", [one.heard_s for one in costs]),
         ("etcd_watch_byte_s", "CPU time of the server that tells a watcher", [one.told_s for one in costs]),
     ):

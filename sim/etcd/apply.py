@@ -4,8 +4,9 @@ An entry of n operations with c compares and m bytes of payload takes `etcd_appl
 `etcd_compare_s` c + `etcd_byte_s` m / 2 of a core, and is answered (the other half of what bytes cost was due before
 the log). A read waits until what was committed before it is applied, then takes a core of its own. The database file
 is committed every `etcd_commit_interval_s`, or after `COMMIT_OPERATIONS` operations, where anything was written:
-meanwhile (`etcd_commit_s` + `etcd_commit_item_s` n, measured at the server) nothing is applied, because the writer
-holds the lock of the transaction. That is a tail of one request in a few dozen on a quiet server.
+meanwhile (`etcd_commit_s` + `etcd_commit_byte_s` m, measured at the server) nothing is applied, because the writer
+holds the lock of the transaction. That is a tail of one request in a few dozen on a quiet server, and a quarter of
+the time where payloads are large.
 """
 
 from collections import deque
@@ -32,6 +33,7 @@ class ApplyLoop:
         self._queue: deque[Entry | Callable[[], None]] = deque()  # entries, and reads that wait for them
         self._busy = False
         self._dirty = 0  # operations since the last commit of the backend
+        self._dirty_bytes = 0  # of payloads in them
         self._commit_due = False
         self._life = 0
 
@@ -67,21 +69,22 @@ class ApplyLoop:
         entry = self._queue.popleft()
         assert isinstance(entry, Entry)
         self._busy = False
-        self._wrote(entry.items)
+        self._wrote(entry)
         self._effect(entry)
         self._next()
 
     # --- the backend ---
 
-    def _wrote(self, items: int) -> None:
+    def _wrote(self, entry: Entry) -> None:
         interval_s = self._values.etcd_commit_interval_s
-        if not (self._values.etcd_commit_s or self._values.etcd_commit_item_s):
+        if not (self._values.etcd_commit_s or self._values.etcd_commit_byte_s):
             return
         if not self._dirty:
             now = self._kernel.now
             due = (floor(now / interval_s) + 1) * interval_s  # a ticker that does not care for us
             call_in(self._kernel, due - now, self._tick, self._life)
-        self._dirty += items
+        self._dirty += entry.items
+        self._dirty_bytes += entry.size_bytes
         if self._dirty >= COMMIT_OPERATIONS:
             self._commit_due = True
 
@@ -92,9 +95,9 @@ class ApplyLoop:
 
     def _commit(self) -> None:
         self._commit_due = False
-        items, self._dirty = self._dirty, 0
         self._busy = True
-        wait_s = self._values.etcd_commit_s + self._values.etcd_commit_item_s * items
+        wait_s = self._values.etcd_commit_s + self._values.etcd_commit_byte_s * self._dirty_bytes
+        self._dirty = self._dirty_bytes = 0
         call_in(self._kernel, wait_s, self._commit_done, self._life)
 
     def _commit_done(self, life: int) -> None:
@@ -110,5 +113,5 @@ class ApplyLoop:
         durable = [one for one in self._queue if isinstance(one, Entry)]
         self._queue.clear()
         self._busy = self._commit_due = False
-        self._dirty = 0
+        self._dirty = self._dirty_bytes = 0
         return durable

@@ -200,6 +200,16 @@ def test_nothing_is_applied_while_the_backend_commits() -> None:
     assert answered[3] == pytest.approx(1.7)
 
 
+def test_a_commit_of_the_backend_writes_the_bytes_that_were_put_since_the_last_one() -> None:
+    rig = Rig(free(etcd_commit_byte_s=0.0005, etcd_commit_interval_s=1.0))
+    rig.put(1, at_s=0.2, record=Marker(SPEC))
+    rig.put(2, at_s=1.2)  # the tick at 1.0 began a commit of 1000 bytes
+    rig.put(3, at_s=2.2)  # and that at 2.0 one of none
+    answered = rig.run(10.0)
+    assert answered[2] == pytest.approx(1.5)
+    assert answered[3] == pytest.approx(2.2)
+
+
 def test_a_server_with_nothing_written_commits_nothing() -> None:
     rig = Rig(free(etcd_commit_s=0.5, etcd_commit_interval_s=1.0))
     rig.put(1, at_s=0.2)
