@@ -115,7 +115,9 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cold_factor: float = 0.0
     cold_warm_s: float = 0.001
     cold_idle_s: float = 0.004
-    """See `sim.coldness`."""
+    cold_share: float = 0.0
+    cold_quick_s: float = 0.0005
+    """See `sim.coldness`; the server's, too."""
     trace_s: float = 0.0
     trace_row_s: float = 0.0
     """To write down a batch of moments, and each row of it."""

@@ -67,7 +67,9 @@ class Process:
         self._busy = False
         self._core = 0  # it runs there, or ran there last
         self._parked: Callable[[], None] | None = None  # where a stopped process goes on
-        self._coldness = Coldness(values.cold_factor, values.cold_warm_s, values.cold_idle_s)
+        self._coldness = Coldness(
+            values.cold_factor, values.cold_warm_s, values.cold_idle_s, values.cold_share, values.cold_quick_s
+        )
         self._wake_s = values.wake_s
         self._woken_s = 0.0  # what waking adds to the next job
         self._tail = values.tail

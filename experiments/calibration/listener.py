@@ -16,7 +16,7 @@ from typing import Any
 from core.etcd.store import EtcdStore
 from core.etcd.watch import Watcher
 from core.kv import keys
-from core.kv.requests import Put, Txn
+from core.kv.requests import Put, Response, Txn
 from core.machine.messages import Changes, Message, Watch
 from core.model import Marker, TaskSpec
 from experiments.calibration.transactions import ID
@@ -44,7 +44,7 @@ class Listener(Child):
 
 def main(endpoints: str, namespace: str, answers: str = "") -> None:
     """Watch until the parent goes."""
-    inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Message | Response] = queue.SimpleQueue()
     store = EtcdStore(endpoints, namespace)
     watcher = Watcher(store, inbox.put)
     moments: list[float] = []
@@ -56,7 +56,7 @@ def main(endpoints: str, namespace: str, answers: str = "") -> None:
                 moments.extend([time.perf_counter()] * len(event.changes))
                 if answers:
                     for _ in event.changes:
-                        store.send(ANSWER, lambda _: None)
+                        store.send(ANSWER, inbox.put)  # the machine hears of the outcome
 
     threading.Thread(target=take, name="machine", daemon=True).start()
     watcher.watch(Watch("task", "task/", "task0", 0))

@@ -226,4 +226,5 @@ def _cell(cell: Cell, seen: Seen) -> dict[str, float | str]:
         "etcd_cpu_ms": round(seen.server_cpu_s * 1000, 4),
         "puts_per_fsync": round(seen.puts_per_fsync, 2),
         "fsync_ms": round(seen.fsync_s * 1000, 4),
+        **({"listener_cpu_ms": round(seen.listener_cpu_s * 1000, 4)} if cell.watched else {}),
     }

@@ -24,7 +24,9 @@ class Cores:
     def __init__(self, kernel: Kernel, host: Host, values: Values) -> None:
         self._kernel = kernel
         self._host = host
-        self._coldness = Coldness(values.etcd_cold_factor, values.etcd_cold_warm_s, values.cold_idle_s)
+        self._coldness = Coldness(
+            values.etcd_cold_factor, values.etcd_cold_warm_s, values.cold_idle_s, values.cold_share, values.cold_quick_s
+        )
         self._background = values.etcd_background
         self._owed_s = 0.0
         self._idle_cpu = values.etcd_idle_cpu

@@ -46,6 +46,20 @@ def test_a_rest_cools_and_work_warms() -> None:
     assert one.degree == pytest.approx(1 - (1 - warm) / math.e, rel=1e-9)
 
 
+def test_a_share_is_forgotten_sooner_than_the_rest() -> None:
+    one = Coldness(FACTOR, WARM_S, IDLE_S, share=0.4, quick_s=IDLE_S / 10)
+    one.cost(1.0)
+    one.cost(0.01)
+    one.rest(10.0)
+    one.wake(10.0 + IDLE_S / 10)
+    assert one.degree == pytest.approx(0.4 * (1 - math.exp(-1)) + 0.6 * (1 - math.exp(-0.1)), rel=1e-3)
+    whole_s = one.cost(0.001)
+    one.rest(20.0)
+    one.wake(1e6)
+    assert one.degree == pytest.approx(1.0)
+    assert 0.001 < whole_s < one.cost(0.001)
+
+
 def test_much_work_is_hardly_dearer_and_none_costs_nothing() -> None:
     assert cold().cost(1.0) == pytest.approx(1.0, rel=0.01)
     assert cold().cost(0.0) == 0.0
