@@ -189,8 +189,8 @@ def _errors(real: dict[Cell, Seen], model: dict[Cell, Seen]) -> list[tuple[Cell,
                 found.append((cell, aspect.name, _weight(cell) * aspect.weight / len(pairs) ** 0.5, error))
         if cell.watched:
             ours, theirs = (seen.quantile_s(0.5) + float(np.median(one.heard_s)) for one in (model[cell], seen))
-            found.append((cell, "heard", 1.0, log(max(ours, LEAST_S) / max(theirs, LEAST_S))))
-            found.append((cell, "listener CPU", 1.0, log(model[cell].listener_cpu_s / seen.listener_cpu_s)))
+            found.append((cell, "heard", _weight(cell), log(max(ours, LEAST_S) / max(theirs, LEAST_S))))
+            found.append((cell, "listener CPU", _weight(cell), log(model[cell].listener_cpu_s / seen.listener_cpu_s)))
     return found
 
 
