@@ -1,4 +1,4 @@
-"""Calibration: measures the model's parameters on this machine in five minutes, and writes them with their sources.
+"""Calibration: measures the model's parameters on this machine and writes them with their sources.
 
 Only micro-measurements: operations of etcd against batch size, concurrency and rest, what a listener hears and when,
 the CPU cost of decisions, of encoding and decoding, and of slots, what a system at rest uses, and how long processes

@@ -181,7 +181,7 @@ def calibrate(
         bool, typer.Option("--allow-known-bad", help="Also on an etcd that acknowledges before its log is on disk.")
     ] = False,
 ) -> None:
-    """Measure the model's parameters on this machine: five minutes of small measurements, no scenarios.
+    """Measure the model's parameters on this machine: seven to eleven minutes of small measurements, no scenarios.
 
     What cannot be measured directly is fitted at the end: the model does the same as the server did. A quiet machine is
     wanted; you are told where it was not.

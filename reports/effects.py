@@ -24,7 +24,7 @@ FIGURES = (
     (mark("submit to start p50"), "latency_s.dispatch.p50"),
 )
 OPTIMISATIONS = {
-    "max_batch": mark("at most {value} tasks in a transaction"),
+    "max_batch": mark("tasks in a transaction: at most {value}"),
     "max_buffer": mark("buffer of a worker: {value} tasks"),
     "max_in_flight": mark("transactions under way at once: {value}"),
     "min_fill": mark("fill of a transaction before it starts: {value}"),

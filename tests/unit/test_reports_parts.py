@@ -53,7 +53,7 @@ def test_two_repetitions_give_an_effect_without_an_interval(tmp_path: Path) -> N
 def test_what_is_left_out_is_said_once_for_all_components() -> None:
     spec = {"settings": {"scheduler": {"max_batch": 1}, "worker": {"max_batch": 1}, "client": {"window": 3}}}
     shown = effects.changes_of(Scenario(Path("one"), spec, {}))
-    assert shown == "at most 1 tasks in a transaction; ready tasks held in memory: 3"
+    assert shown == "tasks in a transaction: at most 1; ready tasks held in memory: 3"
 
 
 def test_the_law_is_found_again_in_its_own_points() -> None:
