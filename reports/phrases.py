@@ -102,6 +102,7 @@ PHRASES = (
     mark("what # bytes add to each of ten puts, eight callers"), mark("median of #"), mark("CPU time of the client"),
     mark("what a compare adds to each of ten puts, eight callers"),
     mark("CPU time of the server"), mark("the mean fsync in /metrics"), mark("CPU time of who watches"),
+    mark("the mean commit of the backend in /metrics"),
     mark("CPU time of the server that tells a watcher"),
     mark("CPU time of the client by keys read"), mark("CPU time of the server by keys read"),
     mark("Client.submit_specs, CPU time"), mark("a system of # workers at rest for #, less # for keepalives"),

@@ -177,6 +177,22 @@ def _date(text: str) -> str:
     return text if parsed is None else parsed.strftime(MINUTES if ":" in text else "%Y-%m-%d")
 
 
+def _origin(source: str) -> tuple[str, str]:
+    """Where a parameter comes from, and how well the fit met what was seen, which all fitted ones have in common."""
+    origin, _, rest = source.partition("; mean error: ")
+    errors, and_, more = rest.partition("; ")
+    return origin + and_ + more, errors
+
+
+def fit_errors(runs: Runs) -> Md | None:
+    """By how much the fitted model misses the measurements, in words; None where nothing was fitted."""
+    for name, entry in runs.calibration.items():
+        _, errors = _origin(str(entry.get("source") or "")) if isinstance(entry, dict) else ("", "")
+        if errors:
+            return sourced(phrases.told(errors), Source("calibration.json", name))
+    return None
+
+
 def calibration(runs: Runs, caption: str) -> Md:
     """The parameters of the model with where each comes from; the date in a column only if it differs."""
     several = len(dates(runs)) > 1
@@ -187,7 +203,7 @@ def calibration(runs: Runs, caption: str) -> Md:
         fit = known.get("error")
         source = Source("calibration.json", name)
         shown = sourced(f"{value}{NBSP}{unit}" if unit and unit != "ratio" else value, source)
-        origin = sourced(phrases.told(str(known.get("source") or MISSING)), source)
+        origin = sourced(phrases.told(_origin(str(known.get("source") or MISSING))[0]), source)
         error = MISSING if fit is None else sourced(f"{fit * 100:.1f}{NBSP}%", source)
         row = [code(name), shown, origin, error]
         rows.append([*row, sourced(_date(str(known.get("when") or "")), source)] if several else row)

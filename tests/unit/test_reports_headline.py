@@ -108,6 +108,10 @@ def test_parameters_have_a_unit_that_leaves_no_zeros_in_front(value: float, unit
     assert tables_setting.scaled(value, unit) == shown
 
 
+MORE = {"a_s": "", "b_s": "; plus the building of it"}
+"""What follows the errors in a source."""
+
+
 def test_the_date_of_the_parameters_is_a_column_only_if_it_differs(tmp_path: Path) -> None:
     root = write_runs(tmp_path, POLLED[:1], repetitions=1)
     entry = {"value": 1e-3, "unit": "s", "source": "x", "when": "2026-03-04T10:00Z", "error": 0.1}
@@ -117,6 +121,20 @@ def test_the_date_of_the_parameters_is_a_column_only_if_it_differs(tmp_path: Pat
     assert "when" not in tables_setting.calibration(load_runs(root), "c")
     file.write_text(json.dumps({"a": entry, "b": entry | {"when": "2026-03-05"}}))
     assert "| 2026-03-05 |" in tables_setting.calibration(load_runs(root), "c")
+
+
+def test_how_well_a_fit_is_is_said_once(tmp_path: Path) -> None:
+    root = write_runs(tmp_path, POLLED[:1], repetitions=1)
+    assert tables_setting.fit_errors(load_runs(root)) is None
+    source = "fitted on the model, 9 transactions in 2 cells; mean error: heard 5%, client CPU 18%"
+    entries = {name: {"value": 1e-3, "unit": "s", "source": source + more} for name, more in MORE.items()}
+    (root / "calibration.json").write_text(json.dumps(entries))
+    runs = load_runs(root)
+    shown = tables_setting.calibration(runs, "c")
+    assert "mean error" not in shown
+    assert shown.count("fitted on the model") == 2
+    assert shown.count("plus the building of it") == 1
+    assert "heard" in (tables_setting.fit_errors(runs) or "")
 
 
 def test_the_median_wait_is_told_in_puts(tmp_path: Path) -> None:
