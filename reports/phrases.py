@@ -108,7 +108,7 @@ PHRASES = (
     mark("Client.submit_specs, CPU time"), mark("a system of # workers at rest for #, less # for keepalives"),
     mark("an exchange of bytes over loopback, halved"), mark("fitted on the model, # transactions in # cells"),
     mark("mean error"), mark("latency p50 #"), mark("client CPU #"), mark("server CPU #"), mark("puts per fsync #"),
-    mark("heard #"), mark("listener CPU #"), mark("latency mean #"), mark("plus the building of it"),
+    mark("fsync #"), mark("heard #"), mark("listener CPU #"), mark("latency mean #"), mark("plus the building of it"),
     mark("flag of the embedded server"), mark("import of the client of etcd in a process that runs, once"),
     mark("median of sleeps of # in a slot"), mark("replay of the model's recordings, # groups of events"),
     mark("quantiles # to # of single puts, at once and after rests, without what is not the disk, over their mean"),

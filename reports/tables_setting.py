@@ -184,7 +184,7 @@ def _origin(source: str) -> tuple[str, str]:
     return origin + and_ + more, errors
 
 
-def fit_errors(runs: Runs) -> Md | None:
+def fit_errors(runs: Runs) -> str | None:
     """By how much the fitted model misses the measurements, in words; None where nothing was fitted."""
     for name, entry in runs.calibration.items():
         _, errors = _origin(str(entry.get("source") or "")) if isinstance(entry, dict) else ("", "")

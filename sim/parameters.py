@@ -56,7 +56,9 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_request_s: float = 0.00008
     etcd_request_item_s: float = 0.000002
     etcd_fsync_s: float = 0.0004
-    """One write-ahead-log batch: a wait, not CPU time."""
+    """One write-ahead-log batch, on a machine with nothing else to do: a wait, and `etcd_sync_s` of CPU time in it."""
+    etcd_sync_s: float = 0.0
+    """CPU time of an fsync: see `sim.etcd.disk`."""
     etcd_fsync_item_s: float = 0.000002
     etcd_fsync_byte_s: float = 0.0
     """For each byte of payloads and results (as all `..._byte_s`)."""

@@ -51,14 +51,14 @@ class Seen:
     server_cpu_s: float
     puts_per_fsync: float
     fsync_s: float = 0.0
-    """Mean of one fsync; the model is told, so it does not say."""
+    """Mean of one fsync."""
     heard_s: tuple[float, ...] = ()
     """In watched cells: when each put was heard of, after its answer; negative: before it."""
     listener_cpu_s: float = 0.0
     """For one message, with its answer."""
     commit_s: float = 0.0
     commits: float = 0.0
-    """Mean of one commit of the backend, and how many there were for one transaction; the model does not say either."""
+    """Mean of one commit of the backend, and how many there were for one transaction. The model is told of both."""
 
     def quantile_s(self, share: float, place: int = 0, places: int = 1) -> float:
         return float(np.quantile(np.asarray(self.latencies_s)[place::places], share))

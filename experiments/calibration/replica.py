@@ -63,7 +63,7 @@ class Replica:
             self._process.cpu_s / count,
             self._station.cpu_s[0] / count,
             self._sends * self._cell.batch / self._station.fsyncs,
-            0.0,
+            self._station.fsync_s / self._station.fsyncs,
             tuple(heard - answered for heard, answered in zip(self._heard_at, self._answered_at, strict=False)),
             self._listener.cpu_s / count if self._cell.watched else 0.0,
         )

@@ -56,6 +56,7 @@ UNKNOWNS = (
     Unknown("etcd_connection_s", 120e-6, 1e-6, 400e-6),
     Unknown("etcd_answer_s", 60e-6, 1e-6, 500e-6),
     Unknown("etcd_batch_s", 300e-6, 5e-6, 600e-6),
+    Unknown("etcd_sync_s", 60e-6, 1e-6, 400e-6),
     Unknown("etcd_background", 0.25, 0.02, 0.8, ""),
     Unknown("slice_s", 0.8e-3, 0.05e-3, 5e-3),
     Unknown("balance_s", 1e-3, 0.02e-3, 10e-3),
@@ -109,6 +110,7 @@ ASPECTS = (
     _Aspect("client CPU", 1.0, lambda _, seen: [seen.client_cpu_s]),
     _Aspect("server CPU", 1.0, lambda _, seen: [seen.server_cpu_s]),
     _Aspect("puts per fsync", 0.5, lambda _, seen: [seen.puts_per_fsync]),
+    _Aspect("fsync", 0.7, lambda _, seen: [seen.fsync_s]),
 )
 
 
@@ -153,7 +155,7 @@ def _descend(base: Values, seen: dict[Cell, Seen], quick: bool, start: dict[str,
         loss="soft_l1",
         f_scale=0.2,
         diff_step=0.05,
-        max_nfev=4 if quick else 24,
+        max_nfev=6 if quick else 24,
     )
     return _Bottom(float(found.cost), found.x, found.jac, found.fun)
 

@@ -2,10 +2,9 @@
 
 raft's loop takes all proposals that wait as one batch, writes it and waits for the disk; what comes meanwhile is the
 next batch. A gated batch server, in the words of queueing theory, with T = a + b n for n operations: processor time
-`etcd_batch_s` for the round of the loop, then the wait for the disk, `etcd_fsync_s` + `etcd_fsync_item_s` n (and
-`etcd_fsync_byte_s` for each byte of payload), times a residual drawn from measured quantiles. With N callers that each
-have one request open, and nothing else in the way, they fall into two groups that take turns: N requests in every
-2 a + b N seconds (one caller alone: 1 in a + b).
+`etcd_batch_s` for the round of the loop, then the disk (`sim.etcd.disk`). With N callers that each have one request
+open, and nothing else in the way, they fall into two groups that take turns: N requests in every 2 a + b N seconds (one
+caller alone: 1 in a + b).
 
 With several members the batch also goes to the followers (`sim.etcd.members`), and counts when a majority has it.
 """
@@ -14,10 +13,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from sim.etcd.cores import Cores
-from sim.etcd.disk import fsync_s
+from sim.etcd.disk import Disk
 from sim.etcd.entry import Batch, Entry
 from sim.etcd.members import Followers
-from sim.kernel import Kernel, call_in
+from sim.kernel import Kernel
 from sim.parameters import Values
 from sim.streams import Stream
 
@@ -34,17 +33,15 @@ class Log:
         followers: Followers | None,
         committed: Callable[[Sequence[Entry]], None],
     ) -> None:
-        self._kernel = kernel
+        self.disk = Disk(kernel, cores, values, residuals)
         self._cores = cores
-        self._values = values
-        self._residuals = residuals
+        self._batch_s = values.etcd_batch_s
         self._followers = followers
         self._committed = committed
         self._pending: deque[Entry] = deque()
         self._writing: list[Entry] = []
         self._missing = 0
         self._life = 0
-        self.fsyncs = 0
 
     def propose(self, entry: Entry) -> None:
         self._pending.append(entry)
@@ -54,16 +51,15 @@ class Log:
     def _begin(self) -> None:
         self._writing = list(self._pending)
         self._pending.clear()
-        if self._values.etcd_batch_s:
-            self._cores.use(self._values.etcd_batch_s, self._write)
+        if self._batch_s:
+            self._cores.use(self._batch_s, self._write)
         else:
             self._write()
 
     def _write(self) -> None:
         batch = Batch(self._writing)
-        self.fsyncs += 1
         self._missing = 1
-        call_in(self._kernel, fsync_s(self._values, batch, self._residuals), self._stored, self._life)
+        self.disk.sync(batch, self._stored, self._life)
         if self._followers is not None:
             self._missing += 1
             self._followers.append(batch, self._stored, self._life)

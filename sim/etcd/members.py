@@ -9,7 +9,7 @@ two followers take about twice the leader's processor time beside it. Elections 
 from collections.abc import Callable
 
 from sim.etcd.cores import Cores
-from sim.etcd.disk import fsync_s
+from sim.etcd.disk import Disk
 from sim.etcd.entry import Batch
 from sim.host import Host
 from sim.kernel import Kernel, call_in
@@ -24,9 +24,9 @@ class Followers:
         self._kernel = kernel
         self._leader = leader
         self._values = values
-        self._residuals = residuals
         self._needed = values.etcd_members // 2
         self._members = [Cores(kernel, host, values) for _ in range(values.etcd_members - 1)]
+        self._disks = {member: Disk(kernel, member, values, residuals) for member in self._members}
 
     @property
     def cpu_s(self) -> list[float]:
@@ -46,11 +46,7 @@ class Followers:
         values = self._values
         work_s = values.etcd_batch_s + values.etcd_request_item_s * batch.items
         work_s += values.etcd_byte_s / 2 * batch.size_bytes
-        member.use(work_s, self._write, member, round_, batch)
-
-    def _write(self, member: Cores, round_: "_Round", batch: Batch) -> None:
-        wait_s = fsync_s(self._values, batch, self._residuals)
-        call_in(self._kernel, wait_s, self._written, member, round_, batch)
+        member.use(work_s, self._disks[member].sync, batch, self._written, member, round_, batch)
 
     def _written(self, member: Cores, round_: "_Round", batch: Batch) -> None:
         values = self._values

@@ -27,6 +27,8 @@ class Path(Protocol):
 
     @property
     def fsyncs(self) -> int: ...
+    @property
+    def fsync_s(self) -> float: ...
     def write(self, entry: Entry) -> None: ...
     def read(self, ready: Callable[[], None]) -> None: ...
     def kill(self, survivors: Callable[[int], int]) -> list[Entry]:
@@ -43,7 +45,11 @@ class StationPath:
 
     @property
     def fsyncs(self) -> int:
-        return self._log.fsyncs
+        return self._log.disk.fsyncs
+
+    @property
+    def fsync_s(self) -> float:
+        return self._log.disk.fsync_s
 
     def write(self, entry: Entry) -> None:
         self._log.propose(entry)
@@ -65,11 +71,14 @@ class TimedPath:
         self._open: dict[Entry, None] = {}
         self._life = 0
         self.fsyncs = 0
+        self.fsync_s = 0.0
 
     def write(self, entry: Entry) -> None:
         self._open[entry] = None
         self.fsyncs += 1
-        call_in(self._kernel, self._write_s(entry.items, len(self._open)), self._written, entry, self._life)
+        write_s = self._write_s(entry.items, len(self._open))
+        self.fsync_s += write_s
+        call_in(self._kernel, write_s, self._written, entry, self._life)
 
     def _written(self, entry: Entry, life: int) -> None:
         if life == self._life:

@@ -87,6 +87,11 @@ class EtcdStation:
         return self._path.fsyncs
 
     @property
+    def fsync_s(self) -> float:
+        """Seconds that they took together."""
+        return self._path.fsync_s
+
+    @property
     def cpu_s(self) -> list[float]:
         """CPU seconds of each member, the leader first."""
         return [self._cores.cpu_s, *(self._followers.cpu_s if self._followers is not None else ())]

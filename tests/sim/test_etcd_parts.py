@@ -121,6 +121,29 @@ def test_the_disk_takes_longer_for_more_operations() -> None:
     assert rig.run() == {1: pytest.approx(1.25), 2: pytest.approx(2.75), 3: pytest.approx(2.75)}
 
 
+@pytest.mark.parametrize("members", [1, 3])
+def test_the_end_of_an_fsync_is_work_on_a_core_within_the_time_it_takes_alone(members: int) -> None:
+    rig = Rig(free(cores=8, etcd_fsync_s=1.0, etcd_sync_s=0.5, etcd_members=members))
+    rig.put(1)
+    assert rig.run() == {1: pytest.approx(1.0)}
+    assert rig.station.cpu_s == [pytest.approx(0.5)] * members
+    assert rig.station.fsync_s == pytest.approx(1.0)
+
+
+def test_an_fsync_waits_for_a_core_as_everything_does() -> None:
+    """Twice: the journal's thread and its caller, each behind a job of somebody else."""
+    values = free(cores=1, etcd_fsync_s=1.0, etcd_sync_s=0.5)
+    rig = Rig(values)
+    others = [Process(rig.host, name, values) for name in ("one", "another")]
+    rig.put(1)
+    for other in others:  # from 0.25 to 2.25 and from there to 4.25: the journal comes between, the caller after both
+        call_in(rig.kernel, 0.25, other.run, 2.0, lambda: None)
+    call_in(rig.kernel, 3.0, others[0].run, 2.0, lambda: None)
+    answered = rig.run()
+    assert answered[1] == pytest.approx(0.25 + 2.0 + 2.0 + 0.25 + 2.0 + 0.25)
+    assert rig.station.fsync_s == pytest.approx(answered[1])
+
+
 def test_only_a_connection_at_rest_is_woken() -> None:
     rig = Rig(free(etcd_connection_s=1.0, etcd_fsync_s=0.5))
     for number in range(3):
