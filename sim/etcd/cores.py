@@ -48,6 +48,10 @@ class Cores:
         else:
             host.acquire(self._core, self._granted, work_s, self._life, done, arguments)
 
+    def use_first(self, work_s: float, done: Callable[..., object], *arguments: Any) -> None:
+        """As `use`, for a thread that the kernel wakes: it gets the next core that anybody gives back."""
+        self._host.acquire_first(self._core, self._granted, work_s, self._life, done, arguments)
+
     def _granted(
         self, core: int, work_s: float, life: int, done: Callable[..., object], arguments: tuple[Any, ...]
     ) -> None:
