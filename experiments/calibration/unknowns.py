@@ -56,7 +56,7 @@ UNKNOWNS = (
     Unknown("etcd_connection_s", 120e-6, 1e-6, 400e-6),
     Unknown("etcd_answer_s", 60e-6, 1e-6, 500e-6),
     Unknown("etcd_batch_s", 300e-6, 5e-6, 600e-6),
-    Unknown("etcd_sync_s", 60e-6, 1e-6, 400e-6),
+    Unknown("etcd_sync_s", 100e-6, 20e-6, 200e-6),
     Unknown("etcd_background", 0.25, 0.02, 0.8, ""),
     Unknown("slice_s", 0.8e-3, 0.05e-3, 5e-3),
     Unknown("balance_s", 1e-3, 0.02e-3, 10e-3),
