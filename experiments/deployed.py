@@ -92,6 +92,7 @@ def _measure(load: workload.Workload, generator: LoadProcess, store: EtcdStore, 
     facts: dict[str, Any] = {
         **environment.disturbance(before, after, 0.0),
         "foreign_cores": None,
+        "stolen_cores": None,
         "disturbed": None,
         "disturbance": "not known: the deployed processes cannot be told from others",
         "unfinished": unfinished,

@@ -29,6 +29,8 @@ class Load:
     at_s: float
     """Monotonic seconds."""
     load_average: tuple[float, float, float]
+    stolen_s: float = 0.0
+    """Of `busy_s`: what a hypervisor gave to other machines while this one had work. 0 where the system does not tell."""
 
 
 def machine_load(now_s: float) -> Load:
@@ -36,7 +38,7 @@ def machine_load(now_s: float) -> Load:
     idle = times.idle + getattr(times, "iowait", 0.0)
     # guest time is contained in user time
     counted = sum(times) - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0)
-    return Load(counted - idle, now_s, os.getloadavg())
+    return Load(counted - idle, now_s, os.getloadavg(), getattr(times, "steal", 0.0))
 
 
 def disturbance(before: Load, after: Load, own_cpu_s: float) -> dict[str, Any]:
@@ -48,6 +50,7 @@ def disturbance(before: Load, after: Load, own_cpu_s: float) -> dict[str, Any]:
         "load_average_before": list(before.load_average),
         "load_average_after": list(after.load_average),
         "foreign_cores": round(foreign, 3),
+        "stolen_cores": round((after.stolen_s - before.stolen_s) / elapsed_s, 3),
         "disturbed": foreign > DISTURBED_SHARE * cores,
         "disturbance": f"other processes used {foreign:.2f} of {cores} cores (limit: {DISTURBED_SHARE:.0%} of them)",
     }

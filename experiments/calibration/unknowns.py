@@ -155,7 +155,7 @@ def _descend(base: Values, seen: dict[Cell, Seen], quick: bool, start: dict[str,
         loss="soft_l1",
         f_scale=0.2,
         diff_step=0.05,
-        max_nfev=6 if quick else 24,
+        max_nfev=5 if quick else 24,
     )
     return _Bottom(float(found.cost), found.x, found.jac, found.fun)
 

@@ -93,7 +93,8 @@ def test_a_suite_writes_what_the_report_reads(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("foreign_s", "disturbed"), [(0.0, False), (100.0, True)])
 def test_a_run_is_disturbed_when_others_used_the_cores(*, foreign_s: float, disturbed: bool) -> None:
     before = environment.Load(1000.0, 50.0, (0.0, 0.0, 0.0))
-    after = environment.Load(1000.0 + 12.0 + foreign_s, 60.0, (1.0, 0.0, 0.0))
+    after = environment.Load(1000.0 + 12.0 + foreign_s, 60.0, (1.0, 0.0, 0.0), stolen_s=foreign_s / 4)
     facts = environment.disturbance(before, after, own_cpu_s=12.0)
     assert facts["disturbed"] is disturbed
     assert facts["foreign_cores"] == pytest.approx(foreign_s / 10)
+    assert facts["stolen_cores"] == pytest.approx(foreign_s / 40)
