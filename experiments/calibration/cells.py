@@ -59,6 +59,8 @@ class Seen:
     commit_s: float = 0.0
     commits: float = 0.0
     """Mean of one commit of the backend, and how many there were for one transaction. The model is told of both."""
+    stolen_s: float = 0.0
+    """What a hypervisor gave to other machines meanwhile."""
 
     def quantile_s(self, share: float, place: int = 0, places: int = 1) -> float:
         return float(np.quantile(np.asarray(self.latencies_s)[place::places], share))
@@ -77,7 +79,13 @@ def rests() -> list[Cell]:
 
 
 def together(rounds: Sequence[Seen]) -> Seen:
-    """One of several measurements of a cell: all latencies, medians of the rest."""
+    """One of several measurements of a cell: all latencies, medians of the rest.
+
+    Only those count from which no more was stolen than from half of them: a neighbour that comes and goes within seconds
+    makes the same work dearer by a fifth, and what is to be known is this machine.
+    """
+    limit_s = sorted(seen.stolen_s for seen in rounds)[(len(rounds) - 1) // 2]
+    rounds = [seen for seen in rounds if seen.stolen_s <= limit_s]
     return Seen(
         tuple(one for seen in rounds for one in seen.latencies_s),
         float(np.median([seen.client_cpu_s for seen in rounds])),
