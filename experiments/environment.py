@@ -30,7 +30,7 @@ class Load:
     """Monotonic seconds."""
     load_average: tuple[float, float, float]
     stolen_s: float = 0.0
-    """Of `busy_s`: what a hypervisor gave to other machines while this one had work. 0 where the system does not tell."""
+    """Of `busy_s`: what a hypervisor gave to other machines while this one had work; 0 where nobody tells."""
 
 
 def machine_load(now_s: float) -> Load:

@@ -81,8 +81,8 @@ def rests() -> list[Cell]:
 def together(rounds: Sequence[Seen]) -> Seen:
     """One of several measurements of a cell: all latencies, medians of the rest.
 
-    Only those count from which no more was stolen than from half of them: a neighbour that comes and goes within seconds
-    makes the same work dearer by a fifth, and what is to be known is this machine.
+    Only those count from which no more was stolen than from half of them: a neighbour that comes and goes within
+    seconds makes the same work dearer by a fifth, and what is to be known is this machine.
     """
     limit_s = sorted(seen.stolen_s for seen in rounds)[(len(rounds) - 1) // 2]
     rounds = [seen for seen in rounds if seen.stolen_s <= limit_s]
