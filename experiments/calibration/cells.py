@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import trim_mean
 
 BATCHES = (1, 10, 100, 256)
 CONCURRENCY = (1, 8, 64)
@@ -59,8 +60,6 @@ class Seen:
     commit_s: float = 0.0
     commits: float = 0.0
     """Mean of one commit of the backend, and how many there were for one transaction. The model is told of both."""
-    stolen_s: float = 0.0
-    """What a hypervisor gave to other machines meanwhile."""
 
     def quantile_s(self, share: float, place: int = 0, places: int = 1) -> float:
         return float(np.quantile(np.asarray(self.latencies_s)[place::places], share))
@@ -79,19 +78,21 @@ def rests() -> list[Cell]:
 
 
 def together(rounds: Sequence[Seen]) -> Seen:
-    """One of several measurements of a cell: all latencies, medians of the rest.
+    """One of several measurements of a cell: all latencies, of the rest a mean without the least and the greatest sixth.
 
-    Only those count from which no more was stolen than from half of them: a neighbour that comes and goes within
-    seconds makes the same work dearer by a fifth, and what is to be known is this machine.
+    Neighbours of a virtual machine come and go within seconds and make the same work dearer by a fifth. What a later run
+    meets is the mixture: neither the quiet rounds nor the others, of which a median would choose one kind.
     """
-    limit_s = sorted(seen.stolen_s for seen in rounds)[(len(rounds) - 1) // 2]
-    rounds = [seen for seen in rounds if seen.stolen_s <= limit_s]
     return Seen(
         tuple(one for seen in rounds for one in seen.latencies_s),
-        float(np.median([seen.client_cpu_s for seen in rounds])),
-        float(np.median([seen.server_cpu_s for seen in rounds])),
-        float(np.median([seen.puts_per_fsync for seen in rounds])),
-        float(np.median([seen.fsync_s for seen in rounds])),
+        _mean([seen.client_cpu_s for seen in rounds]),
+        _mean([seen.server_cpu_s for seen in rounds]),
+        _mean([seen.puts_per_fsync for seen in rounds]),
+        _mean([seen.fsync_s for seen in rounds]),
         tuple(one for seen in rounds for one in seen.heard_s),
-        float(np.median([seen.listener_cpu_s for seen in rounds])),
+        _mean([seen.listener_cpu_s for seen in rounds]),
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(trim_mean(values, 1 / 6))

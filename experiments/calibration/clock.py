@@ -1,16 +1,6 @@
-"""CPU time of a process to the nanosecond: psutil's comes in hundredths of a second. And what others took."""
+"""CPU time of a process to the nanosecond: psutil's comes in hundredths of a second."""
 
 import time
-
-import psutil
-
-
-def stolen_s() -> float:
-    """CPU seconds since boot that a hypervisor gave to other machines while this one had work, in hundredths.
-
-    0 where the system does not tell.
-    """
-    return float(getattr(psutil.cpu_times(), "steal", 0.0))
 
 
 def cpu_s(pid: int) -> float:

@@ -18,7 +18,7 @@ from core.kv.requests import EtcdRequest, Found, Get, Response, Txn, TxnDone
 from core.machine.messages import Message, Watch
 from experiments import etcd_metrics
 from experiments.calibration.cells import Cell, Seen
-from experiments.calibration.clock import cpu_s, stolen_s
+from experiments.calibration.clock import cpu_s
 from experiments.calibration.listener import Listener
 from experiments.calibration.transactions import KEYS, Kind, puts_of
 
@@ -124,11 +124,9 @@ class Bench:
 
     def _watched(self, cell: Cell, work: Callable[[], list[float]]) -> Seen:
         before = etcd_metrics.read(self._place.metrics_url)
-        lost_s = stolen_s()
         server_s, own_s = cpu_s(self._pid), time.process_time()
         latencies = work()
         own_s, server_s = time.process_time() - own_s, cpu_s(self._pid) - server_s
-        lost_s = stolen_s() - lost_s
         after = etcd_metrics.read(self._place.metrics_url)
         count, fsyncs = len(latencies), max(after.fsyncs - before.fsyncs, 1.0)
         commits = max(after.commits - before.commits, 1.0)
@@ -140,7 +138,6 @@ class Bench:
             (after.fsync_s - before.fsync_s) / fsyncs,
             commit_s=(after.commit_s - before.commit_s) / commits,
             commits=commits / count,
-            stolen_s=lost_s,
         )
 
     def _rests(self, cell: Cell, rows: int) -> list[float]:

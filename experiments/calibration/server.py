@@ -103,7 +103,7 @@ def conclude(book: Book, found: Found, tell: Tell, *, cores: int, quick: bool, d
     `disturbed`: the shape of the waits would be that of somebody else's load, so it is left out.
     """
     seen = {cell: cells.together(rounds) for cell, rounds in found.seen.items()}
-    _disk(book, seen, found.seen)
+    _disk(book, seen)
     if disturbed:
         del book.found["etcd_fsync_residuals"]
     commit_s = found.commit_s / max(found.commits, 1)
@@ -118,16 +118,13 @@ def conclude(book: Book, found: Found, tell: Tell, *, cores: int, quick: bool, d
     return Kept([_cell(cell, one) for cell, one in seen.items()], rows, write_times(book, seen))
 
 
-def _disk(book: Book, seen: dict[Cell, Seen], rounds: dict[Cell, list[Seen]]) -> None:
-    """The wait for the disk from writes one after the other: beside others the server waits for a core as well.
-
-    Its shape from all rounds: that of a machine with its neighbours.
-    """
+def _disk(book: Book, seen: dict[Cell, Seen]) -> None:
+    """The wait for the disk from writes one after the other: beside others the server waits for a core as well."""
     alone = {cell: one for cell, one in seen.items() if cell.concurrency == 1 and not cell.sequence}
     logs = fit.line([cell.batch for cell in alone], [one.fsync_s for one in alone.values()])
     count = sum(len(one.latencies_s) for one in alone.values())
     book.line("etcd_fsync_s", "etcd_fsync_item_s", logs, f"/metrics: mean fsync by puts a fsync, {count} transactions")
-    shape = np.quantile(np.concatenate([_waits(rounds[cell], logs.a) for cell in SHAPE_FROM]), LEVELS)
+    shape = np.quantile(np.concatenate([_waits(seen[cell], logs.a) for cell in SHAPE_FROM]), LEVELS)
     shape /= ((shape[1:] + shape[:-1]) / 2).mean()
     book.put(
         "etcd_fsync_residuals",
@@ -137,9 +134,9 @@ def _disk(book: Book, seen: dict[Cell, Seen], rounds: dict[Cell, list[Seen]]) ->
     )
 
 
-def _waits(rounds: Sequence[Seen], fsync_s: float) -> NDArray[np.float64]:
+def _waits(seen: Seen, fsync_s: float) -> NDArray[np.float64]:
     """Waits for the disk: the median of what is not the disk is taken off, the rest is the disk's doing."""
-    times = np.concatenate([one.latencies_s for one in rounds])
+    times = np.array(seen.latencies_s)
     rest: NDArray[np.float64] = times - (np.median(times) - fsync_s)
     return rest.clip(min=fsync_s / 4)
 
