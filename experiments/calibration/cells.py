@@ -78,10 +78,10 @@ def rests() -> list[Cell]:
 
 
 def together(rounds: Sequence[Seen]) -> Seen:
-    """One of several measurements of a cell: all latencies, of the rest a mean without the least and the greatest sixth.
+    """One of several measurements of a cell: all latencies; means of the rest, without the least and greatest sixth.
 
-    Neighbours of a virtual machine come and go within seconds and make the same work dearer by a fifth. What a later run
-    meets is the mixture: neither the quiet rounds nor the others, of which a median would choose one kind.
+    Neighbours of a virtual machine come and go within seconds and make the same work dearer by a fifth. What a later
+    run meets is the mixture: neither the quiet rounds nor the others, of which a median would choose one kind.
     """
     return Seen(
         tuple(one for seen in rounds for one in seen.latencies_s),
