@@ -117,7 +117,9 @@ def _namespace(text: str) -> str:
 def up(
     *,
     workers: Annotated[int, typer.Option(min=0, help="Number of workers.")] = 3,
-    slots: Annotated[int, typer.Option(min=1, help="Tasks a worker runs at once.")] = 10,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Tasks a worker runs at once. Default: 10, or as configured.")
+    ] = None,
     schedulers: Annotated[int, typer.Option(min=1, help="Number of schedulers.")] = 1,
     endpoints: Endpoints = None,
     namespace: Namespace = DEFAULT_NAMESPACE,

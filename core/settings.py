@@ -46,7 +46,8 @@ class SchedulerSettings(Settings, frozen=True):
     min_fill: Count = 256
     """Tasks that a transaction must hold to start while another is under way; 1 switches gathering off."""
     max_buffer: Annotated[int, Meta(ge=0)] = 256
-    """Most tasks a worker may hold beyond its slots, so that short tasks stream; 0 switches the buffer off."""
+    """Most tasks a worker may hold beyond its slots, so that short tasks stream; 0 switches the buffer off. By polling
+    a worker may always hold twice its slots."""
     placement: str = "least_loaded"
     """Who takes the next task: a name of `core.policy.placement`, or `module:name` of a function of yours."""
 

@@ -14,7 +14,7 @@ PROGRAM = "tandem-bench"
 app = typer.Typer(
     name=PROGRAM,
     help="Run scenarios on the real scheduler and on its model, and compare.",
-    epilog="To begin: `tandem-bench list`, then `tandem-bench run burst-short --quick --out runs/burst-short`.",
+    epilog="To begin: `tandem-bench list`, then `tandem-bench run burst --quick --out runs/burst`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
@@ -171,7 +171,8 @@ def run(
 
 
 @app.command(
-    epilog="Example: `tandem-bench calibrate --out here.json`, then `tandem-bench run burst --profile here.json`"
+    epilog="Example: `tandem-bench calibrate --out here.json`, then "
+    "`tandem-bench run burst --profile here.json --out runs/burst`"
 )
 def calibrate(
     *,

@@ -20,7 +20,7 @@ from core.etcd.embedded import EmbeddedEtcd
 from core.policy.placement import find_placement
 from core.runtime.discovery import Announcement, running_endpoints
 from core.runtime.nanny import HEALTHY_AFTER_S, RESTART_MAX_S, USAGE_ERROR, exit_text
-from core.settings import load_config
+from core.settings import Config, load_config
 
 STOP_TIMEOUT_S = 40.0
 """The workers' drain limit of 30 s, and some."""
@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     """What the user asked for. `endpoints` None: start an etcd."""
 
     workers: int
-    slots: int
+    slots: int | None  # None: as configured
     schedulers: int
     endpoints: str | None
     namespace: str
@@ -47,8 +47,7 @@ def run_up(plan: Plan) -> int:
     Raises EtcdServerError, EtcdUnreachable, EtcdUnsupported, and ValueError for a mistake in the plan: it shows here,
     once, and not in every process.
     """
-    if plan.config is not None:
-        load_config(plan.config)
+    config = Config() if plan.config is None else load_config(plan.config)
     if plan.placement is not None:
         find_placement(plan.placement)
     from core.worker import gather_handlers  # noqa: PLC0415
@@ -80,7 +79,7 @@ def run_up(plan: Plan) -> int:
         for service in services:
             service.start()
         stack.enter_context(Announcement(endpoints))
-        slots = plan.workers * plan.slots
+        slots = plan.workers * (plan.slots or config.worker.slots)
         console.print(
             f"schedulers: {plan.schedulers}, workers: {plan.workers}, slots in all: {slots}. Try:\n"
             f"  tandem submit --type echo --count 1000 --wait\n"
@@ -151,9 +150,10 @@ def _commands(plan: Plan, endpoints: str) -> list[tuple[str, list[str]]]:
     app = ["--app", plan.app] if plan.app is not None else []
     schedulers = [f"scheduler-{number}" for number in range(1, plan.schedulers + 1)]
     workers = [f"worker-{number}" for number in range(1, plan.workers + 1)]
+    slots = ["--slots", str(plan.slots)] if plan.slots is not None else []
     placement = ["--placement", plan.placement] if plan.placement is not None else []
     return [(name, ["scheduler", "--name", name, *placement, *common]) for name in schedulers] + [
-        (name, ["worker", "--name", name, "--slots", str(plan.slots), *app, *common]) for name in workers
+        (name, ["worker", "--name", name, *slots, *app, *common]) for name in workers
     ]
 
 

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 import core.cli
 import experiments.cli
+from experiments import scenario
 from tests.docs.pages import PAGES, PROGRAMS, ROOT, code_words, name_of, shell_lines
 
 APPS = {"tandem": core.cli.app, "tandem-bench": experiments.cli.app}
@@ -115,3 +116,20 @@ def test_commands_in_the_text_exist(page: Path) -> None:
 )
 def test_a_mistake_is_found(command: str, words: str) -> None:
     assert words in (mistake_in(command) or "")
+
+
+def epilogs(app: typer.Typer) -> list[str]:
+    """What the help of a program and of its commands ends with, as it is written."""
+    texts = [app.info.epilog, *(command.epilog for command in app.registered_commands)]
+    return [text for text in texts if isinstance(text, str)]
+
+
+@pytest.mark.parametrize("program", sorted(APPS))
+def test_commands_in_the_help_can_be_typed(program: str) -> None:
+    commands = [found for text in epilogs(APPS[program]) for found in re.findall(r"`([^`]+)`", text)]
+    assert len(commands) > 5
+    wrong = [f"{command}: {mistake}" for command in commands if (mistake := mistake_in(command)) is not None]
+    assert not wrong
+    for words in map(words_of, commands):
+        if words[1] == "run" and "--quick" in words and "--all" not in words:
+            scenario.load(words[2], quick=True)  # or raises ScenarioError: it has no short form

@@ -23,9 +23,12 @@ def folder() -> Iterator[Path]:
 
 def test_up_submit_status_task_and_ctrl_c(folder: Path) -> None:
     """The first minutes of a new user, command by command."""
-    up = Up(folder, "--workers", "2", "--slots", "4")
+    settings = folder / "settings.toml"
+    settings.write_text("[worker]\nslots = 4\n")
+    up = Up(folder, "--workers", "2", "--config", str(settings))
     try:
         up.wait(workers=2)
+        assert "slots in all: 8" in up.text()
         done = tandem("submit", "--type", "echo", "--count", "50", "--wait", env=up.env)
         assert done.returncode == 0, done.stderr
         assert "50 succeeded, 0 failed" in done.stdout
@@ -39,6 +42,7 @@ def test_up_submit_status_task_and_ctrl_c(folder: Path) -> None:
         assert "done" in task.stdout
         os.killpg(up.process.pid, signal.SIGINT)  # what the terminal does at Ctrl-C
         assert up.ends() == 0
+        settings.unlink()
         assert up.leftover() == []
         assert "Traceback" not in up.text()
         after = tandem("status", env={**up.env, "TANDEM_ETCD_ENDPOINTS": "127.0.0.1:1"})
