@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import trim_mean
 
 BATCHES = (1, 10, 100, 256)
 CONCURRENCY = (1, 8, 64)
@@ -78,21 +77,13 @@ def rests() -> list[Cell]:
 
 
 def together(rounds: Sequence[Seen]) -> Seen:
-    """One of several measurements of a cell: all latencies; means of the rest, without the least and greatest sixth.
-
-    Neighbours of a virtual machine come and go within seconds and make the same work dearer by a fifth. What a later
-    run meets is the mixture: neither the quiet rounds nor the others, of which a median would choose one kind.
-    """
+    """One of several measurements of a cell: all latencies, medians of the rest."""
     return Seen(
         tuple(one for seen in rounds for one in seen.latencies_s),
-        _mean([seen.client_cpu_s for seen in rounds]),
-        _mean([seen.server_cpu_s for seen in rounds]),
-        _mean([seen.puts_per_fsync for seen in rounds]),
-        _mean([seen.fsync_s for seen in rounds]),
+        float(np.median([seen.client_cpu_s for seen in rounds])),
+        float(np.median([seen.server_cpu_s for seen in rounds])),
+        float(np.median([seen.puts_per_fsync for seen in rounds])),
+        float(np.median([seen.fsync_s for seen in rounds])),
         tuple(one for seen in rounds for one in seen.heard_s),
-        _mean([seen.listener_cpu_s for seen in rounds]),
+        float(np.median([seen.listener_cpu_s for seen in rounds])),
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return float(trim_mean(values, 1 / 6))
