@@ -73,7 +73,7 @@ def _measure(binary: Server, tell: Tell, *, quick: bool) -> Profile:
     book = Book()
     cores = psutil.cpu_count() or 1
     book.put("cores", float(cores), "", "this machine")
-    found = server.watch_server(binary, tell, quick=quick)
+    found = server.watch_server(binary, tell, cores, quick=quick)
     tell("decisions and slots")
     _code(book, quick=quick)
     with EmbeddedEtcd(server=binary) as etcd:

@@ -16,6 +16,7 @@ from sim.executor import Executor
 from sim.host import Host
 from sim.kernel import Kernel, call_in
 from sim.link import Link
+from sim.neighbours import Neighbours
 from sim.process import Process
 from sim.shelf import OutcomeShelf
 from sim.stamps import Stamps
@@ -40,6 +41,7 @@ class Surroundings:
         self.values = config.values
         self.streams = Streams(config.seed)
         self.host = Host(kernel, config.values.cores, config.values.balance_s)
+        self.neighbours = Neighbours(kernel, self.host, config.values, self.streams["neighbours"])
         self.tasks = Tasks(config.load)
         self.etcd = EtcdStation(
             kernel,

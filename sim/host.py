@@ -24,6 +24,8 @@ class Host:
         self._balance_s = balance_s
         self._idle = list(range(cores - 1, -1, -1))
         self._waiting = 0  # in all queues
+        self.seized: dict[int, Callable[[int], None]] = {}
+        """Cores at work that somebody takes before all others when they are given back."""
         one: Queue = deque()
         self.queues: list[Queue] = [deque() if balance_s else one for _ in range(cores)]
 
@@ -48,7 +50,17 @@ class Host:
             self.queues[home].appendleft((granted, arguments))
             self._waiting += 1
 
+    def rests(self, core: int) -> bool:
+        return core in self._idle
+
+    def seize(self, core: int, granted: Callable[[int], None]) -> None:
+        """`granted(core)` for this very core, which is at work, as soon as it is given back."""
+        self.seized[core] = granted
+
     def release(self, core: int) -> None:
+        if core in self.seized:
+            self.seized.pop(core)(core)
+            return
         queue = self.queues[core]
         if queue:
             self._waiting -= 1

@@ -45,6 +45,9 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long a process with more to do keeps its core while others wait for one (Linux: 1 to 3 ms)."""
     balance_s: float = 0.0
     """How long a core with nothing to do leaves alone what waits for another; 0: all cores share one queue."""
+    stolen_per_s: float = 0.0
+    stolen_s: tuple[float, ...] = ()
+    """How often a hypervisor takes a core away in a second that it is wanted; equally spaced quantiles of how long."""
     network_delay_s: float = 0.00004
     network_jitter_s: float = 0.0
     request_timeout_s: float = 5.0

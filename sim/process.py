@@ -249,8 +249,9 @@ class Process:
 
     def _go_on_or_yield(self) -> None:
         """Begin the next job on this core, or give the core back."""
-        more = self._jobs or self._arrived
-        if more and not self.stopped and (not self._host.queues[self._core] or self._kernel.now < self._slice_ends):
+        more, host, core = self._jobs or self._arrived, self._host, self._core
+        mine = core not in host.seized and (not host.queues[core] or self._kernel.now < self._slice_ends)
+        if more and not self.stopped and mine:
             self._work()
         else:
             self._host.release(self._core)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.etcd.binary import Server
 from core.etcd.embedded import EmbeddedEtcd
 from experiments import etcd_metrics
-from experiments.calibration import cells, decisions, fit
+from experiments.calibration import cells, decisions, fit, holes
 from experiments.calibration.book import Book
 from experiments.calibration.caller import Caller
 from experiments.calibration.cells import Cell, Seen
@@ -29,6 +29,8 @@ ROUNDS = 6
 """A disturbance of some seconds meets each cell in one of them; medians forget it."""
 WATCHED = (1, 10, 100)
 """Changes in a message, about."""
+HOLES_S = 2.0
+"""In each round, on every core: neighbours come and go within seconds."""
 LARGE = 100
 """Puts in a transaction from which on half the time is enough."""
 NETWORK_S = 25e-6
@@ -46,6 +48,8 @@ class Found:
     compares: list[CompareCost] = field(default_factory=list)
     commits: int = 0
     commit_s: float = 0.0
+    holes: list[float] = field(default_factory=list)
+    looked_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,10 @@ class Kept:
 
 def steps(*, quick: bool) -> int:
     """How often `watch_server` says what it does."""
-    return (1 if quick else ROUNDS) * (len(cells.rests()) + len(cells.writes()) + 3)
+    return (1 if quick else ROUNDS) * (len(cells.rests()) + len(cells.writes()) + 4)
 
 
-def watch_server(server: Server, tell: Tell, *, quick: bool) -> Found:
+def watch_server(server: Server, tell: Tell, cores: int, *, quick: bool) -> Found:
     """All cells in rounds. Raises EtcdServerError."""
     found = Found()
     rounds = 1 if quick else ROUNDS
@@ -73,6 +77,10 @@ def watch_server(server: Server, tell: Tell, *, quick: bool) -> Found:
 
         with EmbeddedEtcd(server=server) as etcd:  # a fresh one: what a server remembers must not add up
             one_round(found, etcd, say, quick=quick)
+        say("holes in time")
+        lost, looked_s = holes.watch(cores, HOLES_S)
+        found.holes += lost
+        found.looked_s += looked_s
     return found
 
 
@@ -113,6 +121,7 @@ def conclude(book: Book, found: Found, tell: Tell, *, cores: int, quick: bool, d
     _watches(book, found.costs)
     _bytes(book, found.bytes)
     _compares(book, found.compares)
+    holes.conclude(book, found.holes, found.looked_s)
     tell("fitting: the model does the same, and its costs are moved until it looks like the server")
     rows = _fit(book, seen, cores, quick=quick)
     return Kept([_cell(cell, one) for cell, one in seen.items()], rows, write_times(book, seen))
