@@ -1,7 +1,8 @@
 """Holes in time: a process that does nothing but look at the clock sees when its core is taken away.
 
-As many as there are cores look at once, while nothing else runs: what they miss, somebody else had. Each says {"holes":
-[...], "seconds": ...}, the holes and all the time it looked.
+As many as there are cores look at once, while nothing else runs: what they miss, somebody else had. That tells how long
+holes are. How often they come is told by the system's own account of stolen time over the whole of the measurement,
+because neighbours come and go.
 """
 
 import json
@@ -21,35 +22,38 @@ LEVELS = np.linspace(0.0, 1.0, 21)
 TIMEOUT_S = 20.0
 
 
-def watch(cores: int, seconds: float) -> tuple[list[float], float]:
-    """All holes, and the core seconds that were looked at. Raises ExperimentError."""
+def watch(cores: int, seconds: float) -> list[float]:
+    """All holes, in seconds. Raises ExperimentError."""
     with ExitStack() as stack:
         lookers = [
             stack.enter_context(Child("the process that looks for holes", __name__, str(seconds))) for _ in range(cores)
         ]
         said = [looker.hear(seconds + TIMEOUT_S) for looker in lookers]
-    return [hole for one in said for hole in one["holes"]], sum(one["seconds"] for one in said)
+    return [hole for one in said for hole in one["holes"]]
 
 
-def conclude(book: Book, holes: Sequence[float], core_s: float) -> None:
-    source = f"holes of at least 1 ms in busy loops on all cores, {len(holes)} in {core_s:.0f} core seconds"
-    book.put("stolen_per_s", len(holes) / core_s, "1/s", source)
-    if holes:
-        quantiles = np.quantile(holes, LEVELS)
-        book.put("stolen_s", tuple(float(f"{seconds:.4g}") for seconds in quantiles), "s", source)
+def conclude(book: Book, holes: Sequence[float], stolen_s: float, busy_s: float) -> None:
+    """`busy_s`: core seconds in which cores were wanted, those in `stolen_s` included."""
+    if not holes or not stolen_s:
+        book.put("stolen_per_s", 0.0, "1/s", "no stolen time")
+        return
+    source = f"stolen time, {stolen_s:.1f} s in {busy_s:.0f} core seconds of work, over the mean hole"
+    book.put("stolen_per_s", stolen_s / busy_s / float(np.mean(holes)), "1/s", source)
+    levels = tuple(float(f"{seconds:.4g}") for seconds in np.quantile(holes, LEVELS))
+    book.put("stolen_s", levels, "s", f"holes of at least 1 ms in busy loops on all cores, n = {len(holes)}")
 
 
 def main(seconds: str) -> None:
-    """Look for so long."""
+    """Look for so long, then say {"holes": [...]}."""
     holes: list[float] = []
-    began = last = time.perf_counter()
-    until = began + float(seconds)
+    last = time.perf_counter()
+    until = last + float(seconds)
     while last < until:
         now = time.perf_counter()
         if now - last >= LEAST_S:
             holes.append(now - last)
         last = now
-    sys.stdout.write(json.dumps({"holes": holes, "seconds": last - began}) + "\n")
+    sys.stdout.write(json.dumps({"holes": holes}) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The server and its client: measured on the real etcd, then fitted on the model of it."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.etcd.binary import Server
 from core.etcd.embedded import EmbeddedEtcd
-from experiments import etcd_metrics
+from experiments import environment, etcd_metrics
 from experiments.calibration import cells, decisions, fit, holes
 from experiments.calibration.book import Book
 from experiments.calibration.caller import Caller
@@ -49,7 +50,9 @@ class Found:
     commits: int = 0
     commit_s: float = 0.0
     holes: list[float] = field(default_factory=list)
-    looked_s: float = 0.0
+    stolen_s: float = 0.0
+    busy_s: float = 0.0
+    """Of all cores, since the first round began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ def watch_server(server: Server, tell: Tell, cores: int, *, quick: bool) -> Foun
     """All cells in rounds. Raises EtcdServerError."""
     found = Found()
     rounds = 1 if quick else ROUNDS
+    before = environment.machine_load(time.monotonic())
     for number in range(rounds):
 
         def say(what: str, number: int = number) -> None:
@@ -78,9 +82,9 @@ def watch_server(server: Server, tell: Tell, cores: int, *, quick: bool) -> Foun
         with EmbeddedEtcd(server=server) as etcd:  # a fresh one: what a server remembers must not add up
             one_round(found, etcd, say, quick=quick)
         say("holes in time")
-        lost, looked_s = holes.watch(cores, HOLES_S)
-        found.holes += lost
-        found.looked_s += looked_s
+        found.holes += holes.watch(cores, HOLES_S)
+    after = environment.machine_load(time.monotonic())
+    found.stolen_s, found.busy_s = after.stolen_s - before.stolen_s, after.busy_s - before.busy_s
     return found
 
 
@@ -121,7 +125,7 @@ def conclude(book: Book, found: Found, tell: Tell, *, cores: int, quick: bool, d
     _watches(book, found.costs)
     _bytes(book, found.bytes)
     _compares(book, found.compares)
-    holes.conclude(book, found.holes, found.looked_s)
+    holes.conclude(book, found.holes, found.stolen_s, found.busy_s)
     tell("fitting: the model does the same, and its costs are moved until it looks like the server")
     rows = _fit(book, seen, cores, quick=quick)
     return Kept([_cell(cell, one) for cell, one in seen.items()], rows, write_times(book, seen))

@@ -1,5 +1,6 @@
 """The calibration's own parts: cells on the model, the errors that are fitted, medians over rounds, clocks."""
 
+import json
 import os
 import time
 from dataclasses import replace
@@ -9,7 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from experiments.calibration import cells, unknowns
+from experiments.calibration import cells, holes, unknowns
+from experiments.calibration.book import Book
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
 from experiments.calibration.replica import replay
@@ -132,3 +134,34 @@ def test_the_clock_of_another_process_is_its_cpu_time() -> None:
     assert cpu_s(os.getpid()) - before == pytest.approx(time.process_time() - own, abs=0.01)
     with pytest.raises(OSError, match=r"."):
         cpu_s(2**22 - 3)
+
+
+def test_cores_are_taken_away_as_often_as_the_stolen_time_has_holes() -> None:
+    """0.3 s of 100 in holes of 3 ms on average: one in each second."""
+    book = Book()
+    holes.conclude(book, [0.002, 0.004], stolen_s=0.3, busy_s=100.0)
+    assert book.value("stolen_per_s") == pytest.approx(1.0)
+    lengths = book.found["stolen_s"].value
+    assert isinstance(lengths, tuple)
+    assert (lengths[0], lengths[10], lengths[-1]) == pytest.approx((0.002, 0.003, 0.004))
+
+
+@pytest.mark.parametrize(("found", "stolen_s"), [([], 0.3), ([0.002], 0.0)])
+def test_without_holes_or_without_stolen_time_nobody_takes_a_core(found: list[float], stolen_s: float) -> None:
+    book = Book()
+    holes.conclude(book, found, stolen_s=stolen_s, busy_s=100.0)
+    assert book.value("stolen_per_s") == 0.0
+    assert "stolen_s" not in book.found
+
+
+def test_a_busy_loop_sees_when_its_core_was_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moments = iter([0.0, 0.0004, 0.0030, 0.0035, 0.0500, 1.0001])
+    monkeypatch.setattr("time.perf_counter", lambda: next(moments))
+    holes.main("0.06")
+    assert json.loads(capsys.readouterr().out) == {"holes": pytest.approx([0.0026, 0.0465, 0.9501])}
+
+
+def test_processes_on_all_cores_look_for_holes() -> None:
+    assert all(hole >= holes.LEAST_S for hole in holes.watch(2, 0.05))
