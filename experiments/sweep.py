@@ -33,6 +33,9 @@ ALL_CORES = -1
 CLEANED_UP = "ignore:resource_tracker:UserWarning"
 """For joblib's process that cleans up after others: a Ctrl-C leaves it something to do, and nobody wants to know."""
 
+REPLACED = "A worker stopped while some jobs were given"
+"""joblib's warning of a process that has grown much and is replaced: no job is lost."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -107,6 +110,7 @@ def spread(
     wanted = os.environ.get("PYTHONWARNINGS", "")
     if CLEANED_UP not in wanted:
         os.environ["PYTHONWARNINGS"] = f"{wanted},{CLEANED_UP}".lstrip(",")
+    warnings.filterwarnings("ignore", REPLACED, UserWarning)
     parallel = Parallel(n_jobs=n_jobs, return_as="generator", max_nbytes=None)  # no files in shared memory
     running: Generator[T, Any, None] = parallel(delayed(work)(job) for job in jobs)
     try:

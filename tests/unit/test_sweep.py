@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from experiments.schema import Empirical, Exponential, Poisson, Scenario, Topology, Workload
-from experiments.sweep import Job, jobs_of, replicate, values_of
+from experiments.sweep import Job, jobs_of, replicate, spread, values_of
 from experiments.world import ExperimentError
 
 SMALL = Scenario(
@@ -83,6 +84,12 @@ def test_replicas_are_the_same_tasks_with_other_luck() -> None:
     assert first == again
     assert first["latency_s"]["total"] != other["latency_s"]["total"]
     assert first["submitted"] == other["submitted"]
+
+
+def test_nobody_is_told_that_a_process_was_replaced() -> None:
+    """joblib does that where one has grown much, as with large payloads."""
+    assert spread(abs, [-1, -2], n_jobs=1) == [1, 2]
+    warnings.warn("A worker stopped while some jobs were given to the executor. This can be ...", UserWarning, 2)
 
 
 def test_a_host_of_more_cores_and_a_profile_that_is_none(tmp_path: Path) -> None:
