@@ -87,7 +87,7 @@ def test_replicas_are_the_same_tasks_with_other_luck() -> None:
 
 
 def test_nobody_is_told_that_a_process_was_replaced() -> None:
-    """joblib does that where one has grown much, as with large payloads."""
+    """Joblib does that where one has grown much, as with large payloads."""
     assert spread(abs, [-1, -2], n_jobs=1) == [1, 2]
     warnings.warn("A worker stopped while some jobs were given to the executor. This can be ...", UserWarning, 2)
 
