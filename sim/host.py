@@ -50,8 +50,10 @@ class Host:
             self.queues[home].appendleft((granted, arguments))
             self._waiting += 1
 
-    def rests(self, core: int) -> bool:
-        return core in self._idle
+    def working(self) -> list[int]:
+        """The cores that somebody has."""
+        idle = set(self._idle)
+        return [core for core in range(self.cores) if core not in idle]
 
     def seize(self, core: int, granted: Callable[[int], None]) -> None:
         """`granted(core)` for this very core, which is at work, as soon as it is given back."""

@@ -22,19 +22,21 @@ class Neighbours:
         self._host = host
         self._durations_s = values.stolen_s
         self._stream = stream
-        self._gap_s = 1.0 / (values.stolen_per_s * host.cores) if values.stolen_per_s else 0.0
+        self._per_s = values.stolen_per_s
         self.taken_s = 0.0
-        if self._gap_s:
+        if self._per_s:
             self._wait()
 
     def _wait(self) -> None:
-        call_in(self._kernel, -self._gap_s * log(1.0 - self._stream.random()), self._come)
+        """Candidates come as if so many cores worked, and some of them find none (thinning, Lewis and Shedler 1979)."""
+        host = self._host
+        most = min(host.cores, 2 * (host.cores - host.free) + 2)  # on a large host few work
+        call_in(self._kernel, -log(1.0 - self._stream.random()) / (self._per_s * most), self._come, most)
 
-    def _come(self) -> None:
-        """To a core drawn from all; nothing happens where it rests."""
-        core = self._stream.integer(self._host.cores)
-        if not self._host.rests(core):
-            self._host.seize(core, self._take)
+    def _come(self, most: int) -> None:
+        at, working = self._stream.integer(most), self._host.cores - self._host.free
+        if at < working:
+            self._host.seize(self._host.working()[at], self._take)
         self._wait()
 
     def _take(self, core: int) -> None:
