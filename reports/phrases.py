@@ -108,7 +108,7 @@ PHRASES = (
     mark("Client.submit_specs, CPU time"), mark("a system of # workers at rest for #, less # for keepalives"),
     mark("an exchange of bytes over loopback, halved"), mark("fitted on the model, # transactions in # cells"),
     mark("mean error"), mark("latency p50 #"), mark("client CPU #"), mark("server CPU #"), mark("puts per fsync #"),
-    mark("fsync #"), mark("no stolen time"),
+    mark("fsync #"), mark("no stolen time in holes of at least #"),
     mark("holes of at least # in busy loops on all cores, n = #"),
     mark("stolen time"), mark("# in # core seconds of work"), mark("over the mean hole"),
     mark("heard #"), mark("listener CPU #"), mark("latency mean #"), mark("plus the building of it"),

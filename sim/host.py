@@ -24,7 +24,7 @@ class Host:
         self._balance_s = balance_s
         self._idle = list(range(cores - 1, -1, -1))
         self._waiting = 0  # in all queues
-        self.seized: dict[int, Callable[[int], None]] = {}
+        self.seized: dict[int, list[Callable[[int], None]]] = {}
         """Cores at work that somebody takes before all others when they are given back."""
         one: Queue = deque()
         self.queues: list[Queue] = [deque() if balance_s else one for _ in range(cores)]
@@ -56,12 +56,15 @@ class Host:
         return [core for core in range(self.cores) if core not in idle]
 
     def seize(self, core: int, granted: Callable[[int], None]) -> None:
-        """`granted(core)` for this very core, which is at work, as soon as it is given back."""
-        self.seized[core] = granted
+        """`granted(core)` for this very core, which is at work, as soon as it is given back; several in turn."""
+        self.seized.setdefault(core, []).append(granted)
 
     def release(self, core: int) -> None:
         if core in self.seized:
-            self.seized.pop(core)(core)
+            first, *others = self.seized.pop(core)
+            if others:
+                self.seized[core] = others
+            first(core)
             return
         queue = self.queues[core]
         if queue:

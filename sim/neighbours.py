@@ -3,7 +3,8 @@
 A virtual machine knows of it as stolen time. It hits cores that have work: one that rests has nothing to lose. Each
 core is taken away at the moments of a Poisson process, `stolen_per_s` times for a second that it is wanted, for a time
 drawn from measured quantiles (`stolen_s`). The job under way is not cut in two: it ends, and the core is gone after it.
-Who waits for that core waits on, unless another finds time for him (`sim.host`).
+Who waits for that core waits on, unless another finds time for him (`sim.host`). That is kinder than the truth, where a
+thread stands still with its core though another rests: it shows on a machine with little to do.
 """
 
 from math import log
@@ -24,7 +25,7 @@ class Neighbours:
         self._stream = stream
         self._per_s = values.stolen_per_s
         self.taken_s = 0.0
-        if self._per_s:
+        if self._per_s and self._durations_s:
             self._wait()
 
     def _wait(self) -> None:

@@ -35,7 +35,7 @@ def watch(cores: int, seconds: float) -> list[float]:
 def conclude(book: Book, holes: Sequence[float], stolen_s: float, busy_s: float) -> None:
     """`busy_s`: core seconds in which cores were wanted, those in `stolen_s` included."""
     if not holes or not stolen_s:
-        book.put("stolen_per_s", 0.0, "1/s", "no stolen time")
+        book.put("stolen_per_s", 0.0, "1/s", "no stolen time in holes of at least 1 ms")
         return
     source = f"stolen time, {stolen_s:.1f} s in {busy_s:.0f} core seconds of work, over the mean hole"
     book.put("stolen_per_s", stolen_s / busy_s / float(np.mean(holes)), "1/s", source)

@@ -33,6 +33,8 @@ def test_a_calibrated_profile_drives_the_model(tmp_path: Path, durable_server: S
     assert values.scheduler_event_s + values.scheduler_item_s > 0
     assert values.send_s + values.send_item_s > 0
     assert values.watch_s + values.watch_item_s > 0
+    assert "stolen_per_s" in profile.parameters
+    assert bool(values.stolen_s) == bool(values.stolen_per_s), "how often without how long"
     load = hostile(1).load
     specs = load.specs[:50]
     result = simulate(SimConfig(Load(specs, [0.0] * 50, [0.0] * 50), values=values))

@@ -53,7 +53,7 @@ def test_a_core_at_rest_has_nothing_to_lose() -> None:
     assert neighbours.taken_s == 0.0
 
 
-def test_who_works_ends_the_job_and_waits_for_that_core_though_another_rests() -> None:
+def test_who_works_ends_the_job_and_goes_on_at_another_core_that_rests() -> None:
     values = free(cores=2)
     kernel = Kernel()
     host = Host(kernel, 2, 1.0)
@@ -65,6 +65,19 @@ def test_who_works_ends_the_job_and_waits_for_that_core_though_another_rests() -
     kernel.run(until=20.0)
     assert done == [pytest.approx(1.0), pytest.approx(2.0)]  # it asks for a core anew, and there is one
     host.validate()
+
+
+def test_who_comes_twice_during_one_job_has_the_core_twice() -> None:
+    kernel = Kernel()
+    host = Host(kernel, 1)
+    done: list[float] = []
+    process = Process(host, "one", free(cores=1))
+    for _ in range(2):
+        process.run(1.0, lambda: done.append(kernel.now))
+    for at_s in (0.25, 0.75):
+        call_in(kernel, at_s, host.seize, 0, lambda core: call_in(kernel, 5.0, host.release, core))
+    kernel.run(until=20.0)
+    assert done == [pytest.approx(1.0), pytest.approx(12.0)]
 
 
 def test_a_host_of_one_core_stands_still_meanwhile() -> None:

@@ -161,7 +161,3 @@ def test_a_busy_loop_sees_when_its_core_was_away(
     monkeypatch.setattr("time.perf_counter", lambda: next(moments))
     holes.main("0.06")
     assert json.loads(capsys.readouterr().out) == {"holes": pytest.approx([0.0026, 0.0465, 0.9501])}
-
-
-def test_processes_on_all_cores_look_for_holes() -> None:
-    assert all(hole >= holes.LEAST_S for hole in holes.watch(2, 0.05))
