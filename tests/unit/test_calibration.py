@@ -84,6 +84,17 @@ def test_who_answers_a_change_pays_for_it() -> None:
     assert answering.server_cpu_s > 1.5 * silent.server_cpu_s
 
 
+def test_the_mean_fsync_of_a_cell_is_told_as_the_server_tells_it() -> None:
+    """Alone what it is; beside callers that keep the cores busy it waits for one."""
+    on_a_core = msgspec.structs.replace(VALUES, etcd_sync_s=0.0001)
+    alone, crowd, wait = (
+        replay(values, cell, 100).fsync_s
+        for values, cell in ((on_a_core, Cell(1, 1)), (on_a_core, Cell(1, 64)), (VALUES, Cell(1, 64)))
+    )
+    assert alone == pytest.approx(VALUES.etcd_fsync_s + VALUES.etcd_fsync_item_s, rel=0.01)
+    assert crowd > wait + 0.00001
+
+
 def longer(name: str, by_s: float) -> Values:
     return msgspec.structs.replace(Values(), **{name: getattr(Values(), name) + by_s})
 
