@@ -132,7 +132,7 @@ class EmbeddedEtcd:
         self._signal(member, signal.SIGKILL)
 
     def stop(self, member: int = 1) -> None:
-        """SIGSTOP: the member hangs, its connections stay open."""
+        """SIGSTOP, as a hang; returns when the member stands still. Its connections stay open."""
         self._signal(member, signal.SIGSTOP)
 
     def resume(self, member: int = 1) -> None:

@@ -9,7 +9,8 @@ Protocol: one JSON object a line in each direction, one answer for each request,
 
     {"base": folder}                        -> {"directory": path}          first request: where the data shall live
     {"start": name, "argv": [...], "log": file, "env": {...}} -> {"pid": n}
-    {"signal": name, "number": n}           -> {"sent": bool}               SIGKILL: answered when the process is gone
+    {"signal": name, "number": n}           -> {"sent": bool}               answered when the process is gone (SIGKILL)
+                                                                            or stands still (SIGSTOP)
     {"poll": name}                          -> {"exit": status or null}
     any that failed                         -> {"error": text}
 
@@ -94,6 +95,8 @@ def _signal(name: str, number: int) -> bool:
     server.send_signal(number)
     if number == signal.SIGKILL:
         server.wait()
+    if number == signal.SIGSTOP and sys.platform == "linux":  # its threads go on until each has seen the signal
+        os.waitid(os.P_PID, server.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     return True
 
 
