@@ -110,6 +110,11 @@ def _check(one: Scenario) -> None:
         raise ExperimentError(
             f"scenario {one.name} breaks processes, and deployed ones are not ours to break: leave out --deployed"
         )
+    if one.topology.etcd_flush_delay_s:
+        raise ExperimentError(
+            f"scenario {one.name} slows etcd's disk (topology.etcd_flush_delay_s), and a deployed one keeps its own: "
+            "leave out --deployed"
+        )
     asked, usual = config_of(one.topology, one.settings), config_of(Topology(slots=one.topology.slots))
     if (asked.scheduler, asked.worker) != (usual.scheduler, usual.worker):
         raise ExperimentError(

@@ -17,7 +17,11 @@ KEEP_INTERVAL_S = 0.2
 
 
 def check(scenario: Scenario, *, own_etcd: bool) -> None:
-    """Raises ExperimentError for a fault that cannot be made here."""
+    """Raises ExperimentError for a fault, or a slow disk, that cannot be made here."""
+    if scenario.topology.etcd_flush_delay_s and not own_etcd:
+        raise ExperimentError(
+            "a slow disk (topology.etcd_flush_delay_s) needs the embedded etcd: leave out --etcd-endpoints"
+        )
     for fault in scenario.faults:
         if fault.kind == "partition":
             raise ExperimentError("the fault 'partition' exists in the model only: run it with --world sim")

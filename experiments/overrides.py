@@ -85,7 +85,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             yield component, getattr(self, component)
 
 
-_MODEL_TOPOLOGY = ("etcd_members",)
+_MODEL_TOPOLOGY = ("etcd_members", "etcd_flush_delay_s")
 _NOT_NEGATIVE = "expected a number >= 0"
 
 

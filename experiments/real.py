@@ -54,13 +54,17 @@ class RealWorld:
     def __enter__(self) -> Self:
         if self._given is None:
             try:
-                self._etcd = self._stack.enter_context(EmbeddedEtcd(members=self._topology.etcd_members))
+                self._etcd = self._stack.enter_context(self._embedded())
             except EtcdServerError as error:
                 raise ExperimentError(str(error)) from error
             self._endpoints = ",".join(self._etcd.endpoints)
         else:
             self._endpoints = self._given
         return self
+
+    def _embedded(self) -> EmbeddedEtcd:
+        topology = self._topology
+        return EmbeddedEtcd(members=topology.etcd_members, flush_delay_s=topology.etcd_flush_delay_s)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.close()

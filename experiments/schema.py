@@ -47,6 +47,8 @@ class Topology(_Table, frozen=True):
     """Of workers and schedulers: how long a silent one counts as alive. etcd allows no less than 2 s."""
     etcd_members: Literal[1, 3, 5] = 1
     """Members of the etcd cluster, all on this machine."""
+    etcd_flush_delay_s: NotNegative = 0.0
+    """Added to each flush of etcd to its disk: a slow disk. Needs an etcd of its own, and Linux on x86-64 or arm64."""
 
 
 # --- arrivals ----------------------------------------------------------------------------------------------------

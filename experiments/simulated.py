@@ -106,6 +106,7 @@ class SimulatedWorld:
             values=msgspec.structs.replace(
                 of_model(one.model, self._values) if one.model else self._values,
                 etcd_members=one.topology.etcd_members,
+                etcd_flush_delay_s=one.topology.etcd_flush_delay_s,
             ),
             refinement=self._refinement,
             limit_s=last_s + PATIENCE_FACTOR * work_s + mended_s + PATIENCE_S,

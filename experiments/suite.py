@@ -50,8 +50,9 @@ class Plan:
     jobs: int = sweep.ALL_CORES
 
     def worlds_for(self, one: Scenario) -> list[WorldName]:
-        """Where a scenario runs. One that breaks etcd, or wants several members, needs an etcd of its own."""
-        own = one.topology.etcd_members > 1 or any(fault.kind == "etcd_kill" for fault in one.faults)
+        """Where a scenario runs. One that breaks etcd, slows its disk or wants several members needs one of its own."""
+        changed = one.topology.etcd_members > 1 or one.topology.etcd_flush_delay_s > 0
+        own = changed or any(fault.kind == "etcd_kill" for fault in one.faults)
         allowed = [name for name in self.worlds if name in one.worlds]
         return [name for name in allowed if not (name == "real" and own and self.endpoints is not None)]
 

@@ -63,9 +63,11 @@ PHRASES = (
     mark("tasks of #"), mark("share of the time that slots are busy #"), mark("a task alone"),
     mark("# of its latency are writes to etcd"), mark("# of # cores are busy"),
     mark("tasks last, or etcd has a machine of its own: with short tasks, all on one, the processors bind"),
-    mark("here"), mark("etcd # away"), mark("# away"), mark("fsync of #"), mark("latency beyond execution, p50 #"),
+    mark("here"), mark("etcd # away"), mark("# away"), mark("each flush # later"),
+    mark("latency beyond execution, p50 #"),
     mark("latency beyond execution, p50"), mark("as here #"),
-    mark("no fsync #"), mark("fsync of # #"), mark("etcd # away #"), mark("# away #"),
+    mark("no fsync #"), mark("each flush # later #"), mark("each flush # later: enqueue p50 #"),
+    mark("etcd # away #"), mark("# away #"),
     mark("enqueue p50, # member #"), mark("enqueue p50, # #"),
     # optimisations
     mark("everything on #"), mark("at most # #"), mark("one task a transaction #"), mark("next to no cache #"),

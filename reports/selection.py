@@ -20,8 +20,8 @@ def bearing(runs: Runs, *claims: str) -> list[Scenario]:
 
 
 def _usual(scenarios: Sequence[Scenario]) -> list[Scenario]:
-    """Without faults, changed settings or a changed model."""
-    return [one for one in scenarios if not (one.faults or one.changes or one.model)]
+    """Without faults, changed settings, a slower disk or a changed model."""
+    return [one for one in scenarios if not (one.faults or one.changes or one.flush_delay_s or one.model)]
 
 
 def _commonest(values: Sequence[Any]) -> Any:
@@ -139,8 +139,8 @@ def tuning(runs: Runs) -> list[Scenario]:
 
 
 def what_ifs(runs: Runs) -> list[Scenario]:
-    """Hardware that is not at hand, in the model only, and the scenario that each differs from."""
-    found = [one for one in bearing(runs, "OPT-5") if one.model]
+    """Another disk, another network (most in the model only), and the scenario that each differs from."""
+    found = [one for one in bearing(runs, "OPT-5") if one.model or one.flush_delay_s]
     base = [one for one in latency(runs) if any(_load(one) == _load(other) for other in found)]
     return [*(one for one in base if one.dispatch == "watch"), *found]
 

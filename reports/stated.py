@@ -58,6 +58,11 @@ class Stated:
         return int(self.topology.get("etcd_members", 1))
 
     @property
+    def flush_delay_s(self) -> float:
+        """Added to each flush of etcd to its disk."""
+        return float(self.topology.get("etcd_flush_delay_s", 0.0))
+
+    @property
     def lease_ttl_s(self) -> float:
         return float(self.topology.get("lease_ttl_s", 5.0))
 

@@ -65,6 +65,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_fsync_item_s: float = 0.000002
     etcd_fsync_byte_s: float = 0.0
     """For each byte of payloads and results (as all `..._byte_s`)."""
+    etcd_flush_delay_s: float = 0.0
+    """Added to each flush of a slow disk: one for a batch of the log, two for a commit of the database file."""
     etcd_compare_s: float = 0.0
     """CPU time of the server to look up the key of a compare."""
     etcd_byte_s: float = 0.0

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from core.etcd import slow_flush
 from core.etcd.binary import EtcdServerError, Server, find_server, server_environment
 from core.etcd.host import Supervisor, data_folder, filesystem_of, free_ports, healthy, listens
 
@@ -52,8 +53,9 @@ class EmbeddedEtcd:
     """One server, or a cluster of `members`, started on entry and gone on exit.
 
     Members are numbered from 1: member 1 is `etcd-1`. `directory` is where the temporary folder is made; `flags` are
-    passed on to etcd as they are, e.g. `["--election-timeout=300", "--heartbeat-interval=30"]`. All methods may be
-    called from any thread.
+    passed on to etcd as they are, e.g. `["--election-timeout=300", "--heartbeat-interval=30"]`. With `flush_delay_s`
+    every flush to disk takes so many seconds longer (`core.etcd.slow_flush`). All methods may be called from any
+    thread.
 
     Raises EtcdServerError, with a sentence for the user, when no server is found or it does not start.
     """
@@ -66,12 +68,14 @@ class EmbeddedEtcd:
         directory: Path | None = None,
         max_txn_ops: int = MAX_TXN_OPS,
         flags: Sequence[str] = (),
+        flush_delay_s: float = 0.0,
     ) -> None:
         if members < 1:
             raise ValueError(f"a cluster has at least one member, not {members}")
         self.server = server or find_server()
         self.max_txn_ops = max_txn_ops
         self._flags = tuple(flags)
+        self._flush_delay_s = flush_delay_s
         self._count = members
         self._members: list[_Member] = []
         self._supervisor = Supervisor(directory or data_folder())
@@ -198,6 +202,8 @@ class EmbeddedEtcd:
 
     def _spawn(self, member: _Member) -> None:
         argv = [str(self.server.path), *self._arguments(member)]
+        if self._flush_delay_s:
+            argv = slow_flush.command(self._flush_delay_s, argv)
         request = {"start": member.name, "argv": argv, "log": str(self._log(member)), "env": server_environment()}
         member.pid = self._supervisor.ask(request)["pid"]
 

@@ -157,9 +157,9 @@ def _cores(runs: Runs, name: str) -> int | None:
 
 
 def _network(runs: Runs) -> str:
-    """What the model says of a slower network and a slower disk, which the machine at hand has not."""
+    """What the model says of a slower network and a slower disk."""
     texts = []
-    for name, word in ((ALONE, "here"), ("network-1ms", "etcd 1 ms away"), ("disk-slow", "fsync of 10 ms")):
+    for name, word in ((ALONE, "here"), ("network-1ms", "etcd 1 ms away"), ("disk-slow", "each flush 10 ms later")):
         text = runs.text(name, "latency_s.overhead.p50", "ms", "sim")
         texts.append(f"{word}: latency beyond execution, p50 {text}" if text else "")
     return join(texts)

@@ -58,6 +58,9 @@ def _count(faults: Sequence[Fault]) -> str:
 
 
 def _topology(asked: Scenario, seen: Sequence[Scenario]) -> Iterable[str]:
+    delay_s, slowest_s = asked.topology.etcd_flush_delay_s, max(one.topology.etcd_flush_delay_s for one in seen)
+    if delay_s > slowest_s:
+        yield f"flushes that take {delay_s:g} s longer (validated: up to {slowest_s:g})"
     names = ["lease_ttl_s"]
     peers = list(seen)
     if asked.topology.dispatch == "poll":

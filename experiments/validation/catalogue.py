@@ -1,8 +1,7 @@
 """The frozen list of validation scenarios, and how often each is run.
 
 Calibration never sees them, and the report does not run them. Nothing is added here to make a table look better, and
-nothing is taken away because it looks bad; `STRESS` holds what is meant to break the model. A slow disk is not there:
-the embedded server writes where temporary files go, and without privileges that disk cannot be slowed down.
+nothing is taken away because it looks bad; `STRESS` holds what is meant to break the model.
 """
 
 import difflib
@@ -48,6 +47,8 @@ STRESS = (
     "burst-schedulers-3",
     "burst-unbatched",
     "burst-payload",
+    "disk-slow-2ms",
+    "disk-slow-10ms",
 )
 SIMULATED, SIMULATED_QUICK = 30, 10
 """Simulated repetitions at least; real ones are in the files (`measure.repetitions`)."""

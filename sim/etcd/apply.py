@@ -20,6 +20,8 @@ from sim.parameters import Values
 
 COMMIT_OPERATIONS = 10_000
 """etcd's default of --backend-batch-limit."""
+COMMIT_FLUSHES = 2
+"""bbolt flushes its pages, then the page that says where they are (its `Tx.Commit`)."""
 
 
 class ApplyLoop:
@@ -76,11 +78,11 @@ class ApplyLoop:
     # --- the backend ---
 
     def _wrote(self, entry: Entry) -> None:
-        interval_s = self._values.etcd_commit_interval_s
-        if not (self._values.etcd_commit_s or self._values.etcd_commit_byte_s):
+        values = self._values
+        if not (values.etcd_commit_s or values.etcd_commit_byte_s or values.etcd_flush_delay_s):
             return
         if not self._dirty:
-            now = self._kernel.now
+            now, interval_s = self._kernel.now, values.etcd_commit_interval_s
             due = (floor(now / interval_s) + 1) * interval_s  # a ticker that does not care for us
             call_in(self._kernel, due - now, self._tick, self._life)
         self._dirty += entry.items
@@ -96,7 +98,9 @@ class ApplyLoop:
     def _commit(self) -> None:
         self._commit_due = False
         self._busy = True
-        wait_s = self._values.etcd_commit_s + self._values.etcd_commit_byte_s * self._dirty_bytes
+        values = self._values
+        wait_s = values.etcd_commit_s + values.etcd_commit_byte_s * self._dirty_bytes
+        wait_s += COMMIT_FLUSHES * values.etcd_flush_delay_s
         self._dirty = self._dirty_bytes = 0
         call_in(self._kernel, wait_s, self._commit_done, self._life)
 

@@ -6,8 +6,9 @@ thread of its own, and so is the caller that waits for it. Each must be woken an
 run next, but interrupts nobody within its slice. (Tried: a loop of writes and fsyncs uses 0.08 to 0.18 ms of CPU time
 for each; beside processes that work 1 ms and rest 1 ms its median stays, its mean doubles and its 9th decile is 1.4
 ms.) So a batch of n operations takes a wait, `etcd_fsync_s` - `etcd_sync_s` + `etcd_fsync_item_s` n (and
-`etcd_fsync_byte_s` for each byte of payload), times a residual drawn from measured quantiles; then half of
-`etcd_sync_s` on a core for the journal, and half for the caller, each at the head of the queue.
+`etcd_fsync_byte_s` for each byte of payload), times a residual drawn from measured quantiles, and `etcd_flush_delay_s`
+where a scenario slows the disk; then half of `etcd_sync_s` on a core for the journal, and half for the caller, each at
+the head of the queue.
 """
 
 from collections.abc import Callable
@@ -40,6 +41,7 @@ class Disk:
         wait_s = self._wait_s + values.etcd_fsync_item_s * batch.items + values.etcd_fsync_byte_s * batch.size_bytes
         if values.etcd_fsync_residuals:
             wait_s *= self._residuals.quantile(values.etcd_fsync_residuals)
+        wait_s += values.etcd_flush_delay_s
         after = self._journal if self._half_s else self._durable
         call_in(self._kernel, wait_s, after, self._kernel.now, done, arguments)
 

@@ -100,6 +100,8 @@ def constant(values: Values) -> Callable[[int, int], float]:
     alone = min(values.write_times, key=lambda row: (row.batch, row.concurrency), default=None)
     seconds = values.etcd_fsync_s if alone is None else alone.quantiles_s[len(alone.quantiles_s) // 2]
 
+    seconds += values.etcd_flush_delay_s
+
     def always(items: int, under_way: int) -> float:  # noqa: ARG001 - constant is what it is
         return seconds
 
@@ -118,6 +120,6 @@ def drawn(values: Values, stream: Stream) -> Callable[[int, int], float]:
         batch = batches[min(bisect_left(batches, items), len(batches) - 1)]
         several = by_batch[batch]
         place = bisect_left([row.concurrency for row in several], under_way)
-        return stream.quantile(several[min(place, len(several) - 1)].quantiles_s)
+        return stream.quantile(several[min(place, len(several) - 1)].quantiles_s) + values.etcd_flush_delay_s
 
     return draw

@@ -122,6 +122,24 @@ def test_the_disk_takes_longer_for_more_operations() -> None:
 
 
 @pytest.mark.parametrize("members", [1, 3])
+def test_a_slow_disk_is_late_at_each_flush_whatever_the_shape_of_its_time(members: int) -> None:
+    """One flush for a batch of the log, on all members at once; two for a commit of the database file."""
+    slow = {"etcd_flush_delay_s": 0.25, "etcd_fsync_residuals": (2.0, 2.0), "etcd_members": members}
+    rig = Rig(free(etcd_fsync_s=0.125, etcd_commit_interval_s=1.0, **slow))
+    rig.put(1)
+    rig.put(2, at_s=0.6)  # durable at 1.1, when a commit is under way since 1.0
+    assert rig.run() == {1: pytest.approx(0.5), 2: pytest.approx(1.5)}
+    assert rig.station.fsync_s == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("refinement", ["constant", "quantiles"])
+def test_coarse_models_know_a_slow_disk(refinement: Refinement) -> None:
+    rig = Rig(free(etcd_flush_delay_s=0.25, write_times=(WriteTimes(1, 1, (1.0, 1.0)),)), refinement)
+    rig.put(1)
+    assert rig.run() == {1: pytest.approx(1.25)}
+
+
+@pytest.mark.parametrize("members", [1, 3])
 def test_the_end_of_an_fsync_is_work_on_a_core_within_the_time_it_takes_alone(members: int) -> None:
     rig = Rig(free(cores=8, etcd_fsync_s=1.0, etcd_sync_s=0.5, etcd_members=members))
     rig.put(1)

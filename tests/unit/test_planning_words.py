@@ -308,7 +308,7 @@ def scenario_of(**changes: object) -> Scenario:
     return msgspec.convert(document, Scenario)
 
 
-NAMES = ("idle", "poll-rate", "burst-payload", "burst-unbatched", "host-kill")
+NAMES = ("idle", "poll-rate", "burst-payload", "burst-unbatched", "host-kill", "disk-slow-10ms")
 
 
 @pytest.mark.parametrize(
@@ -317,6 +317,7 @@ NAMES = ("idle", "poll-rate", "burst-payload", "burst-unbatched", "host-kill")
         ({"workload": {"payload_bytes": 200_000}}, "payloads of 200,000 bytes (validated: up to 20,000)"),
         ({"workload": {"handler": "cpu"}}, "tasks that cpu"),
         ({"topology": {"lease_ttl_s": 60.0}}, "a lease ttl of 60 s (validated: 2 to 5 s)"),
+        ({"topology": {"etcd_flush_delay_s": 0.02}}, "flushes that take 0.02 s longer (validated: up to 0.01)"),
         ({"topology": {"dispatch": "poll", "worker_poll_interval_s": 9.0}}, "a worker poll interval of 9 s"),
         ({"settings": {"scheduler": {"max_batch": 7}}}, "settings.scheduler.max_batch = 7"),
         ({"model": {"cores": 64}}, "model.cores = 64"),

@@ -173,6 +173,7 @@ def test_a_scenario_without_a_short_form_refuses_quick(tmp_path: Path) -> None:
         ("[model]\nnetwork_delay_s = -1", "model.network_delay_s: expected a number >= 0"),
         ("[model]\nnetwork_delay_s = 'x'", "model.network_delay_s: expected a number >= 0"),
         ("[model]\netcd_members = 3", "model.etcd_members belongs to the topology: set topology.etcd_members instead"),
+        ("[model]\netcd_flush_delay_s = 1", "model.etcd_flush_delay_s belongs to the topology"),
         ("model = 1", "model: Expected `object`, got `int`"),
     ],
 )
