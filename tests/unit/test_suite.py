@@ -206,13 +206,13 @@ def test_a_world_that_is_not_asked_for_is_kept(tmp_path: Path, monkeypatch: pyte
 
 
 MODEL = '[model]\ncores = 64\n[[faults]]\nkind = "partition"\ntarget = "worker-1"\nat_s = 0.0\nduration_s = 1.0\n'
-DISK = "[topology]\netcd_flush_delay_s = 0.01\n"
 ETCD = '[[faults]]\nkind = "etcd_kill"\ntarget = "etcd-1"\nat_s = 0.0\nduration_s = 1.0\n'
 
 
 def test_where_a_scenario_runs(tmp_path: Path) -> None:
     both, model, etcd = small(tmp_path), small(tmp_path, "m", more=MODEL), small(tmp_path, "e", more=ETCD)
-    disk = small(tmp_path, "d", more=DISK)
+    topology = msgspec.structs.replace(both.topology, etcd_flush_delay_s=0.01)
+    disk = msgspec.structs.replace(both, topology=topology)
     how = plan(tmp_path, worlds=["real", "sim"])
     asked = (both, model, etcd, disk)
     assert [how.worlds_for(one) for one in asked] == [["real", "sim"], ["sim"], ["real", "sim"], ["real", "sim"]]
