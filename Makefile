@@ -20,7 +20,7 @@ report: setup  ## run the experiments in short, write the report to reports/late
 	@$(BIN)/python -m experiments.report $(EDITION)
 
 .PHONY: report-full
-report-full: setup  ## the same at the stated sizes, into reports/full (48 minutes on two cores; goes on where it was stopped)
+report-full: setup  ## the same at the stated sizes, into reports/full (50 minutes on two cores; goes on where it was stopped)
 	@$(BIN)/python -m experiments.report --full $(EDITION)
 
 test: lint  ## lint, check types and import contracts, run all tests and notebooks against a real etcd

@@ -117,7 +117,8 @@ PHRASES = (
     mark("flag of the embedded server"), mark("import of the client of etcd in a process that runs, once"),
     mark("median of sleeps of # in a slot"), mark("replay of the model's recordings, # groups of events"),
     mark("quantiles # to # of single puts, at once and after rests, without what is not the disk, over their mean"),
-    mark("restart of a small server after a kill, n = #"), mark("from the start of a scheduler, n = #"),
+    mark("restart of a small server after a kill, less half the election's range, n = #"),
+    mark("etcd's default of --election-timeout"), mark("restart of a small server after a kill, n = #"), mark("from the start of a scheduler, n = #"),
     mark("from the second start of a worker by its nanny, n = #"), mark("a worker's first start, less that, n = #"),
     mark("from the death of a worker to the end of its lease, n = #"),
     mark("restart of a small server after a kill, once"),  # likewise

@@ -204,9 +204,11 @@ class EtcdStation:
             connection.broken()
 
     def restart(self) -> None:
-        """Start again; it serves after `etcd_start_s`."""
+        """Start again; it serves after `etcd_start_s`, and up to `etcd_election_s` more."""
         if not self.up:
-            call_in(self.kernel, self.values.etcd_start_s, self._started, self._life)
+            values = self.values
+            after_s = values.etcd_start_s + values.etcd_election_s * self._kills.random()
+            call_in(self.kernel, after_s, self._started, self._life)
 
     def _started(self, life: int) -> None:
         if life != self._life or self.up:

@@ -1,5 +1,7 @@
 """The etcd station: group commit, faults with both fates of an unknown write, and connections that come back."""
 
+import statistics
+
 import msgspec
 import pytest
 
@@ -134,6 +136,23 @@ def test_a_restart_begins_every_lease_anew() -> None:
     assert next_expiry == pytest.approx(2.5 + 2.0)
     rig.kernel.run(until=4.5 + values.etcd_expiry_interval_s)
     assert rig.station.kv.next_expiry() is None
+
+
+def test_a_restart_takes_up_to_an_election_longer() -> None:
+    """Evenly spread over the second: the mean of 40 within 5 standard deviations, and never outside."""
+    values = msgspec.structs.replace(VALUES, etcd_start_s=0.5, etcd_election_s=1.0)
+    rig = Rig(values)
+    took: list[float] = []
+    for _ in range(40):
+        rig.station.kill()
+        rig.station.restart()
+        before = rig.kernel.now
+        while not rig.station.up:
+            rig.kernel.step()
+        took.append(rig.kernel.now - before)
+    assert all(0.5 <= one <= 1.5 for one in took)
+    assert statistics.fmean(took) == pytest.approx(1.0, abs=5 * (1 / 12) ** 0.5 / 40**0.5)
+    assert max(took) - min(took) > 0.8
 
 
 def test_a_killed_process_is_heard_of_no_more() -> None:
