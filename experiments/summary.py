@@ -101,10 +101,10 @@ def write_calibration(root: Path, profile: Path | None) -> None:
     if path.is_file():
         profile_used = parameters.load(path)
         _write_json(root / "calibration.json", profile_used.parameters)
-        _write_json(root / "calibrated.json", _speed(profile_used.about))
+        _write_json(root / "calibrated.json", speed(profile_used.about))
 
 
-def _speed(about: dict[str, Any]) -> dict[str, Any]:
+def speed(about: dict[str, Any]) -> dict[str, Any]:
     """Of the machine that was calibrated, in what every real repetition measures too: the median of a single put."""
     puts = [cell["p50_ms"] for cell in about.get("cells", ()) if cell.get("cell") == SINGLE_PUTS]
     return {"when": about.get("when"), "put_p50_ms": puts[0]} if puts else {}

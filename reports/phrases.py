@@ -57,7 +57,8 @@ PHRASES = (
     mark("the queue is short: with idle a scheduler takes #"), mark("the queue is short: with idle a worker takes #"),
     mark("the queue is short: with # queued a scheduler takes #"),
     mark("the queue is short: with # queued a worker takes #"),
-    mark("it gives out fewer than # tasks/s, which take # of a core"),
+    mark("tasks come one by one, fewer than #, which take # of a core"),
+    mark("shared pages counted once; less than stated is no objection"),
     mark("idle, #"), mark("busy, #"), mark("# of a core"), mark("# for each write"),
     mark("a task takes # writes, # to etcd and # from it"),
     mark("tasks of #"), mark("share of the time that slots are busy #"), mark("a task alone"),
@@ -118,7 +119,8 @@ PHRASES = (
     mark("median of sleeps of # in a slot"), mark("replay of the model's recordings, # groups of events"),
     mark("quantiles # to # of single puts, at once and after rests, without what is not the disk, over their mean"),
     mark("restart of a small server after a kill, less half the election's range, n = #"),
-    mark("etcd's default of --election-timeout"), mark("restart of a small server after a kill, n = #"), mark("from the start of a scheduler, n = #"),
+    mark("etcd's default of --election-timeout"), mark("restart of a small server after a kill, n = #"),
+    mark("from the start of a scheduler, n = #"),
     mark("from the second start of a worker by its nanny, n = #"), mark("a worker's first start, less that, n = #"),
     mark("from the death of a worker to the end of its lease, n = #"),
     mark("restart of a small server after a kill, once"),  # likewise
@@ -133,9 +135,9 @@ PHRASES = (
     mark("etcd (round trips through its log)"), mark("the poll intervals (slots stand idle until the next pull)"),
 )  # fmt: skip
 WITH_NAMES = (
-    mark("* is not meant: nothing was lost here with it"),
+    mark("* is not meant: no throughput was surely lost with it"),
     mark("* is not meant, which changed nothing here"),
-    mark("more runs, or another load, show it: with * nothing was lost here"),
+    mark("more runs, or another load, show it: with * no throughput was surely lost"),
     mark("more runs, or another load, show it: * changed nothing here"),
     mark("short tasks (*)"),
     mark("make report ran # benchmarks and the load tests *"),

@@ -8,6 +8,8 @@ from reports.runs import Runs, Scenario
 
 SHORT_S = 0.5
 """Tasks that last less find the knee of the system; longer ones only fill its slots."""
+CLEARLY = 0.9
+"""Less than this share of something is clearly less."""
 LATENCY_CLAIMS = ("LAT-1", "LAT-2", "LAT-3", "LAT-4", "LAT-5")
 ABLATION_CLAIMS = ("OPT-1", "OPT-2", "OPT-3")
 TAKING = ("worker_kill", "host_kill", "worker_stop", "partition")
@@ -62,6 +64,13 @@ def knee(runs: Runs) -> list[Scenario]:
 def schedulers(runs: Runs) -> list[Scenario]:
     """One, two and more schedulers on this machine."""
     return sorted((one for one in bearing(runs, "SCA-2") if not one.model), key=lambda one: one.schedulers)
+
+
+def slower_with_schedulers(runs: Runs) -> bool:
+    """Whether the most schedulers do clearly less than one, in the real system."""
+    rates = [found for one in _usual(schedulers(runs)) if (found := one.get("real", "throughput_per_s")) is not None]
+    first, last = (rates[0].value, rates[-1].value) if len(rates) > 1 else (None, None)
+    return first is not None and last is not None and last < CLEARLY * first
 
 
 def fleets(runs: Runs) -> list[Scenario]:

@@ -153,7 +153,8 @@ def burst(scenarios: Sequence[Scenario], caption: str) -> Md:
 def sustained(scenarios: Sequence[Scenario], caption: str) -> Md:
     """A steady load against the slots it needs."""
     columns = [
-        name(), size(), told(gettext("tasks/s offered"), "rate_per_s"),
+        name(), size(), count(gettext("tasks"), "submitted"),
+        Column(gettext("tasks/s offered"), lambda one: number(one.told("rate_per_s"))),
         Column(gettext("utilisation"), lambda one: percent(one.told("utilisation"))),
         pair(gettext("tasks/s"), throughput_of), pair(gettext("longest queue"), figure("queue_depth_max")),
         pair(gettext("submit to start p99 (s)"), figure(DISPATCH[2])), repetitions(), count(gettext("lost"), "lost"),

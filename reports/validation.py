@@ -55,6 +55,8 @@ def write(folder: Path) -> Path:
         results=found["results"],
         map_columns=list(MAP),
         map_cells=map_cells,
+        alike=[one for one in found["results"] if one.get("alike")],
+        alike_cells=alike_cells,
         predictors=predictors(found["results"]),
         totals=totals(found["results"]),
         verdict=verdict,
@@ -74,6 +76,20 @@ def map_cells(result: dict[str, Any]) -> list[str]:
         cells.append("" if worst is None else mark(signed(worst["error"]), worst["met"]))
     verdicts = [one["met"] for one in result["stages"] if one["met"] is not None]
     return [*cells, f"{sum(verdicts)} of {len(verdicts)}"]
+
+
+def alike_cells(result: dict[str, Any]) -> list[str]:
+    """Of each group the largest error: over all repetitions, then over those on a machine as quick as the profile's."""
+    cells = []
+    for keys in MAP.values():
+        both = [
+            max(
+                (one["error"] for one in ones if one["key"] in keys and one["error"] is not None), key=abs, default=None
+            )
+            for ones in (result["figures"], result["alike"])
+        ]
+        cells.append(" / ".join(signed(one) for one in both) if None not in both else "")
+    return [*cells, str(result["alike"][0]["n"])]
 
 
 def predictors(results: list[dict[str, Any]]) -> list[dict[str, Any]]:

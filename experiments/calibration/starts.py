@@ -16,7 +16,7 @@ from experiments.world import ExperimentError
 ROUNDS = 3
 RESTARTS, RESTARTS_QUICK = 10, 3
 ELECTION_S = 1.0
-"""etcd's default of --election-timeout, T: who hears of no leader waits for T to 2 T, evenly drawn (raft's `raft.go`)."""
+"""etcd's default of --election-timeout, T: who hears of no leader waits for T to 2 T, evenly drawn (its `raft.go`)."""
 LOOK_S = 0.02
 PATIENCE_S = 60.0
 SCHEDULER, WORKER = "scheduler-1", "worker-1"

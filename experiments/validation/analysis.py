@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments import environment, workload
+from experiments.summary import speed
 from experiments.trace import STAGES
 from experiments.validation import observed, predictors, statistics, store
 from experiments.validation.catalogue import Case
@@ -34,6 +35,8 @@ from sim.parameters import Refinement
 Floats = NDArray[np.float64]
 SPECTRUM = np.concatenate([np.linspace(0.0, 0.98, 99), np.linspace(0.985, 0.999, 15)])
 """The shares at which the distribution of the latency is kept: finer in the tail."""
+ALIKE = 1.2
+"""A machine is as quick as the calibrated one where a single put takes at most so many times as long, or as short."""
 
 
 class Pairs:
@@ -51,6 +54,15 @@ class Pairs:
         ]
         real, model = np.array(rows, dtype=np.float64).reshape(len(rows), 2).T
         return real, model
+
+    def alike(self) -> "Pairs":
+        """Those real repetitions, with their replicas, before which a put took as long as at the calibration."""
+        there_ms = speed(self.model[-1][-1].environment["model"]).get("put_p50_ms")
+        if there_ms is None:
+            return Pairs([], [])
+        puts_s = [one.put_s or 0.0 for one in self.real]
+        chosen = [at for at, put_s in enumerate(puts_s) if 1 / ALIKE <= 1000 * put_s / there_ms <= ALIKE]
+        return Pairs([self.real[at] for at in chosen], [self.model[at] for at in chosen])
 
     @property
     def replicas(self) -> list[Observed]:
@@ -111,6 +123,7 @@ def compare(case: Case, pairs: Pairs) -> Result:
     loads = [workload.draw(case.scenario, number) for number in range(case.real)]
     load = predictors.offered(case.scenario, loads)
     everybody = [*pairs.real, *pairs.replicas]
+    alike = pairs.alike() if _usual_puts(case) else Pairs([], [])
     return Result(
         name=case.name,
         group=case.group,
@@ -120,10 +133,16 @@ def compare(case: Case, pairs: Pairs) -> Result:
         disturbed=sum(one.disturbed for one in pairs.real),
         unfinished=sum(int(one.environment["unfinished"]) for one in everybody),
         figures=figures,
+        alike=[found for figure in FIGURES if figure.target and (found := _figure(figure, alike, rng)) is not None],
         stages=stages,
         predictions=_predictions(case, load, figures, pairs),
         spectrum=_spectrum(pairs),
     )
+
+
+def _usual_puts(case: Case) -> bool:
+    """Not with several members of etcd, or a slow disk: a put takes longer there on any machine."""
+    return case.scenario.topology.etcd_members == 1 and not case.scenario.topology.etcd_flush_delay_s
 
 
 def _figure(figure: Figure, pairs: Pairs, rng: np.random.Generator) -> Compared | None:

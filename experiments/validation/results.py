@@ -116,6 +116,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     unfinished: int
     """Tasks that did not end in time, in both worlds together."""
     figures: list[Compared]
+    alike: list[Compared] = []
+    """Of those repetitions alone before which a put took about as long as at the calibration (`analysis.ALIKE`)."""
     stages: list[Stage]
     predictions: list[Prediction]
     spectrum: Spectrum

@@ -253,7 +253,7 @@ def test_ablations(tmp_path: Path) -> None:
     got = verdicts(tmp_path)
     assert (got["OPT-1"].verdict, got["OPT-1"].condition) == ("holds", "")
     assert got["OPT-2"].verdict == "holds only if"
-    assert got["OPT-2"].condition == "next to no cache is not meant: nothing was lost here with it"
+    assert got["OPT-2"].condition == "next to no cache is not meant: no throughput was surely lost with it"
     assert got["OPT-3"].verdict == "holds only if"
     assert "every process keeps its one connection" in got["OPT-3"].condition
     rates(tmp_path, ablation_no_batching=4900)

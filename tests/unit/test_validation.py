@@ -17,7 +17,7 @@ from experiments.cli import app
 from experiments.scenario import ScenarioError
 from experiments.schema import Scenario
 from experiments.simulated import SimulatedWorld
-from experiments.validation import bands, command, engine, region, store
+from experiments.validation import analysis, bands, command, engine, region, store
 from experiments.validation.bands import Band, Bands, Recorded
 from experiments.validation.catalogue import cases
 from experiments.validation.engine import Plan, Step
@@ -323,3 +323,25 @@ def test_the_files_that_come_with_tandem_can_be_read() -> None:
     known = {case.name for case in (*cases(), *cases(stress=True))}
     assert {*bands.read().full, *bands.read().quick} <= known
     assert {one.scenario for one in region.load_region().points} <= known
+
+
+# --- a machine as quick as the calibrated one --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "told"), [("idle", True), ("etcd-3", False), ("disk-slow-2ms", False)])
+def test_the_page_says_what_is_left_where_the_machine_was_alike(
+    tmp_path: Path, pretended: type[Pretended], name: str, *, told: bool
+) -> None:
+    """The pretended put takes 1 ms, as in the profile: all repetitions are alike, and both errors are the same."""
+    assert pretended.fails_at is None
+    engine.run(plan(tmp_path, name))
+    found = analysis.validation(plan(tmp_path, name), quick=True)
+    (result,) = found.results
+    assert bool(result.alike) == told
+    (tmp_path / page.FILE).write_bytes(msgspec.json.encode(found))
+    text = page.write(tmp_path).read_text()
+    assert ("## Where the machine was as quick" in text) == told
+    if told:
+        (whole,) = [one for one in result.figures if one.key == "latency_s.overhead.p50"]
+        error = page.signed(whole.error)
+        assert f"| {error} / {error} |" in text
