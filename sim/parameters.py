@@ -110,7 +110,7 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_start_s: float = 0.5
     """From a restart to the earliest moment at which it serves again."""
     etcd_election_s: float = 0.0
-    """How much later that may be, evenly drawn: raft's timeout before a member elects itself lies between T and 2 T."""
+    """How much later that may be, evenly drawn: raft draws how long a member waits before it elects itself."""
 
     # Python processes
     wake_s: float = 0.0

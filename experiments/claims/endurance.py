@@ -133,9 +133,8 @@ def _size(runs: Runs) -> Finding:
     beyond = [count for count, fine in known.items() if not fine]
     if small and not beyond and max(known) > MEDIUM:
         largest = max(known)
-        return judge(
-            f'"medium" goes up to {largest:,} workers at least: the model needs no more for them', "", join(texts)
-        )
+        condition = f'"medium" goes up to {largest:,} workers at least: in the model one scheduler and one etcd keep up'
+        return judge(condition, "", join(texts))
     if small:
         return judge(True, "", join(texts))  # noqa: FBT003
     fewer = f"there are fewer than {min(beyond)} workers"

@@ -44,7 +44,8 @@ def _memory(runs: Runs) -> Finding:
     if not any(texts):
         return Finding(NOT_RUN)
     if memory_key(runs, IDLE, "scheduler").startswith("pss"):
-        texts.append("shared pages counted once; less than stated is no objection")
+        texts.append("shared pages counted once")
+    texts.append("less than stated is no objection")
     if not above:
         return judge(True, join(texts), "")  # noqa: FBT003
     if len({queue for queue, _, _ in above}) == len([text for text in texts[: len(QUEUES)] if text]):

@@ -79,7 +79,7 @@ def _scaling(workers: Sequence[int], extra: Callable[[Runs, str], str]) -> Rule:
 def _linear(runs: Runs) -> Finding:
     """SCA-1: with 1 s tasks only the slots are seen; 10 ms tasks say where "linear" ends."""
     finding = _scaling(list(WATCHED), _knee)(runs)
-    one, many = (runs.value(KNEE[count], THROUGHPUT) for count in (1, 10))
+    one, many = (runs.value(KNEE[count], STEADY) for count in (1, 10))
     if finding.verdict == NOT_RUN or one is None or many is None:
         return finding
     share = many / (10 * one)
@@ -91,8 +91,8 @@ def _linear(runs: Runs) -> Finding:
 
 
 def _knee(runs: Runs, world: str) -> str:
-    have = {count: name for count, name in KNEE.items() if runs.value(name, THROUGHPUT, world) is not None}
-    text = _series(runs, list(have.values()), THROUGHPUT, world)
+    have = {count: name for count, name in KNEE.items() if runs.value(name, STEADY, world) is not None}
+    text = _series(runs, list(have.values()), STEADY, world)
     return f"tasks of 10 ms on {'/'.join(map(str, have))} workers {text}" if len(have) > 1 else ""
 
 

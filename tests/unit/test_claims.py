@@ -104,7 +104,7 @@ def test_good_runs_hold_and_name_their_evidence(tmp_path: Path) -> None:
     assert got["LAT-5"].condition.startswith("tasks wait for polls")
     assert got["LAT-3"].condition.startswith("the typical task is meant")
     assert got["BUR-1"].measured == "1,000 at once: all done in 3.00 s; 1,000 at once: all done in 3.00 s (n = 2)"
-    assert got["RES-3"].measured.startswith("2.93 KB for each write")
+    assert got["RES-3"].measured.startswith("3.00 KB for each write")
     assert got["BOT-1"].evidence == ["scaling-10", "burst-short", "ablation-baseline", "latency-watch"]
     assert got["SCA-1"].evidence == ["scaling-1", "scaling-3", "scaling-5", "scaling-10", "scaling-poll-100-rate"]
     assert got["SCA-1"].measured == ("watch 9.90 / 29.7 / 49.5 / 99.0/s; poll, fixed rate, 3 workers 20.0/s (n = 2)")
