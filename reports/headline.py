@@ -49,7 +49,7 @@ def agreement(runs: Runs) -> list[Agreement]:
         return [(pick(one, "real"), pick(one, "sim")) for one in scenarios]
 
     filling = {one.name: one for group in (selection.scaling(runs), selection.polling(runs)) for one in group}
-    found = [_agreement(gettext("throughput of tasks that fill slots"), pairs([*filling.values()], steady_of))]
+    found = [_agreement(gettext("steady throughput of tasks that fill slots"), pairs([*filling.values()], steady_of))]
     for mode, what in (
         ("watch", gettext("median wait from submit to start, watch")),
         ("poll", gettext("median wait from submit to start, poll")),

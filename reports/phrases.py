@@ -57,6 +57,7 @@ PHRASES = (
     mark("the queue is short: with idle a scheduler takes #"), mark("the queue is short: with idle a worker takes #"),
     mark("the queue is short: with # queued a scheduler takes #"),
     mark("the queue is short: with # queued a worker takes #"),
+    mark("the last of a lost host's tasks # after the first"),
     mark("tasks come one by one, fewer than #, which take # of a core"),
     mark("shared pages counted once"), mark("less than stated is no objection"),
     mark("idle, #"), mark("busy, #"), mark("# of a core"), mark("# for each write"),

@@ -17,11 +17,12 @@ def _worker_lost(runs: Runs) -> Finding:
     latest = runs.value(HOST, "recovery_s.max")
     if latest is None:
         return Finding(NOT_RUN)
-    measured = join([_told(runs, name, "real") for name in TOLD])
+    spread_s = _spread_s(runs)
+    spread = "" if spread_s is None else f"the last of a lost host's tasks {digits(spread_s * 1000)} ms after the first"
+    measured = join([*(_told(runs, name, "real") for name in TOLD), spread])
     predicted = join([_told(runs, name, "sim") for name in TOLD])
     if any(intact(runs, name) is False for name in TOLD) or latest > DETECTED_S + REQUEUED_S:
         return judge(False, measured, predicted)  # noqa: FBT003
-    spread_s = _spread_s(runs)
     if spread_s is not None and spread_s > REQUEUED_S:
         return judge(
             f"slots are free for what was lost: the last of it started {digits(spread_s * 1000)} ms after the first",
