@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from core.etcd import slow_flush
 from experiments import expected, scenario, summary, sweep, workload
 from experiments.run import run_repetition, worlds_of
 from experiments.schema import Scenario
@@ -50,11 +51,16 @@ class Plan:
     jobs: int = sweep.ALL_CORES
 
     def worlds_for(self, one: Scenario) -> list[WorldName]:
-        """Where a scenario runs. One that breaks etcd, slows its disk or wants several members needs one of its own."""
-        changed = one.topology.etcd_members > 1 or one.topology.etcd_flush_delay_s > 0
+        """Where a scenario runs. One that breaks etcd, slows its disk or wants several members needs one of its own.
+
+        On a machine that cannot slow a disk such a scenario runs on the model alone.
+        """
+        slow = one.topology.etcd_flush_delay_s > 0
+        changed = one.topology.etcd_members > 1 or slow
         own = changed or any(fault.kind == "etcd_kill" for fault in one.faults)
         allowed = [name for name in self.worlds if name in one.worlds]
-        return [name for name in allowed if not (name == "real" and own and self.endpoints is not None)]
+        impossible = (own and self.endpoints is not None) or (slow and not slow_flush.supported())
+        return [name for name in allowed if not (name == "real" and impossible)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ newer on x86-64 or arm64. It imports the standard library only.
 import ctypes
 import errno
 import fcntl
+import functools
 import os
 import platform
 import select
@@ -41,12 +42,23 @@ GO_ON = 1
 CALLS = {"x86_64": (0xC000003E, 317, (74, 75)), "aarch64": (0xC00000B7, 277, (82, 83))}
 """By machine: the architecture's number, and the numbers of seccomp, and of fsync and fdatasync."""
 
+TRIAL_TIMEOUT_S = 10.0
 UNSUPPORTED = "flushes cannot be delayed here (it takes Linux 5.5 or newer, x86-64 or arm64, and seccomp)"
 
 
 def command(delay_s: float, argv: list[str]) -> list[str]:
     """`argv`, with every flush `delay_s` seconds late."""
     return [sys.executable, "-I", "-S", __file__, str(delay_s), *argv]
+
+
+@functools.cache
+def supported() -> bool:
+    """Whether flushes can be delayed here: it is tried, in some 0.1 s."""
+    program = command(0.0, [sys.executable, "-I", "-S", "-c", ""])
+    try:
+        return subprocess.run(program, check=False, capture_output=True, timeout=TRIAL_TIMEOUT_S).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 def main() -> None:

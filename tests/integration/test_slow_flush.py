@@ -51,9 +51,8 @@ def helpers_of(process: psutil.Process) -> list[psutil.Process]:
 
 @pytest.fixture(scope="module", autouse=True)
 def supported() -> None:
-    done = run("/bin/true")
-    if slow_flush.UNSUPPORTED in done.stderr:
-        pytest.skip(done.stderr)
+    if not slow_flush.supported():
+        pytest.skip(slow_flush.UNSUPPORTED)
 
 
 def test_every_flush_waits_by_itself_and_nothing_else_does() -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from core.etcd import slow_flush
 from experiments import claims, cli, metrics, report, scenario, suite, suite_console, summary, sweep
 from experiments.scenario import ScenarioError
 from experiments.schema import Scenario
@@ -209,13 +210,16 @@ MODEL = '[model]\ncores = 64\n[[faults]]\nkind = "partition"\ntarget = "worker-1
 ETCD = '[[faults]]\nkind = "etcd_kill"\ntarget = "etcd-1"\nat_s = 0.0\nduration_s = 1.0\n'
 
 
-def test_where_a_scenario_runs(tmp_path: Path) -> None:
+def test_where_a_scenario_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both, model, etcd = small(tmp_path), small(tmp_path, "m", more=MODEL), small(tmp_path, "e", more=ETCD)
     topology = msgspec.structs.replace(both.topology, etcd_flush_delay_s=0.01)
     disk = msgspec.structs.replace(both, topology=topology)
     how = plan(tmp_path, worlds=["real", "sim"])
+    monkeypatch.setattr(slow_flush, "supported", lambda: True)
     asked = (both, model, etcd, disk)
     assert [how.worlds_for(one) for one in asked] == [["real", "sim"], ["sim"], ["real", "sim"], ["real", "sim"]]
+    monkeypatch.setattr(slow_flush, "supported", lambda: False)
+    assert [how.worlds_for(one) for one in asked] == [["real", "sim"], ["sim"], ["real", "sim"], ["sim"]]
     given = plan(tmp_path, worlds=["real", "sim"], endpoints="127.0.0.1:1")
     assert [given.worlds_for(one) for one in asked] == [["real", "sim"], ["sim"], ["sim"], ["sim"]]
 
