@@ -26,7 +26,7 @@ import time
 from collections import deque
 from typing import Any
 
-PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+PR_SET_NO_NEW_PRIVS = 38
 SECCOMP_SET_MODE_FILTER = 1
 NEW_LISTENER, WAIT_KILLABLE = 1 << 3, 1 << 5
 """The second (Linux 5.19) keeps signals from starting a wait anew."""
@@ -116,7 +116,6 @@ def _serve(delay_s: float, line: int, whose: int) -> None:
     """Let each flush go on when its time has come, until the process `whose` is gone."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     with socket.socket(fileno=line) as theirs:
         _, listeners, _, _ = socket.recv_fds(theirs, 1, 1)
         if listeners:

@@ -218,10 +218,10 @@ def test_where_a_scenario_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(slow_flush, "supported", lambda: True)
     asked = (both, model, etcd, disk)
     assert [how.worlds_for(one) for one in asked] == [["real", "sim"], ["sim"], ["real", "sim"], ["real", "sim"]]
-    monkeypatch.setattr(slow_flush, "supported", lambda: False)
-    assert [how.worlds_for(one) for one in asked] == [["real", "sim"], ["sim"], ["real", "sim"], ["sim"]]
     given = plan(tmp_path, worlds=["real", "sim"], endpoints="127.0.0.1:1")
     assert [given.worlds_for(one) for one in asked] == [["real", "sim"], ["sim"], ["sim"], ["sim"]]
+    monkeypatch.setattr(slow_flush, "supported", lambda: False)
+    assert [how.worlds_for(one) for one in asked] == [["real", "sim"], ["sim"], ["real", "sim"], ["sim"]]
 
 
 # --- the sets that come with Tandem
