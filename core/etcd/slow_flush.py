@@ -24,6 +24,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from subprocess import DEVNULL
 from typing import Any
 
 PR_SET_NO_NEW_PRIVS = 38
@@ -56,9 +57,10 @@ def supported() -> bool:
     """Whether flushes can be delayed here: it is tried, in some 0.1 s."""
     program = command(0.0, [sys.executable, "-I", "-S", "-c", ""])
     try:
-        return subprocess.run(program, check=False, capture_output=True, timeout=TRIAL_TIMEOUT_S).returncode == 0
+        done = subprocess.run(program, check=False, stdout=DEVNULL, stderr=DEVNULL, timeout=TRIAL_TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return False
+    return done.returncode == 0
 
 
 def main() -> None:
