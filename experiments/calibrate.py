@@ -30,7 +30,7 @@ from experiments.world import ExperimentError, Tell
 from sim.parameters import Profile, save
 
 STEP_S, STEP_QUICK_S = 1.2, 0.6
-FIT_S, FIT_QUICK_S = 130.0, 20.0
+FIT_S, FIT_QUICK_S = 60.0, 12.0
 """What one measurement and the fit take on a fast machine: the bar's time left corrects itself on a slow one."""
 OTHER_STEPS = 3
 OWN_FLAGS = ("--name=", "--data-dir=", "-urls=", "--initial-cluster")

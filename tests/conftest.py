@@ -1,7 +1,8 @@
 """One real etcd for the whole session; every test works under a namespace of its own.
 
-`make test` runs two processes of pytest: tests with real processes one after the other in one, all others beside them,
-file by file, so that what a file sets up is set up once.
+`make test` runs several processes of pytest. Tests with real processes run one after the other in one of them, all
+others beside that, file by file, so that what a file sets up is set up once. Notebooks and the docs' examples wait most
+of their time for processes of their own, and do not care what else runs: each is a file like any other.
 """
 
 import signal
@@ -15,12 +16,12 @@ from xdist.scheduler import LoadScopeScheduling
 from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 
-REAL = ("tests/contract/", "tests/docs/", "tests/faults/", "tests/integration/", "notebooks/")
-"""Folders whose tests run real processes."""
+REAL = ("tests/contract/", "tests/faults/", "tests/integration/")
+"""Folders whose tests watch what real processes do, and when."""
 
 
 class OneAtATime(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests with real processes all go to one process of pytest; of the others, those of a file stay together."""
+    """Tests of real processes all go to one process of pytest; of the others, those of a file stay together."""
 
     def _split_scope(self, nodeid: str) -> str:
         return "real" if nodeid.startswith(REAL) else nodeid.partition("::")[0]

@@ -20,13 +20,15 @@ from experiments import etcd_metrics
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
 from experiments.calibration.listener import Listener
-from experiments.calibration.transactions import KEYS, Kind, puts_of
+from experiments.calibration.transactions import Kind, puts_of
 
 SETTLE_S = 0.05
 """Until the last message has arrived."""
 WATCHERS = 3
 """That hear of the same puts, each over a connection of its own: what one costs would be lost in the noise."""
 PAYLOAD_BYTES = 8192
+LARGE = 256
+"""Puts in a transaction where many keys are to be written quickly."""
 LARGE_CELL = Cell(10, 8)
 """What bytes and compares cost: this cell with them and without."""
 
@@ -91,6 +93,7 @@ class Bench:
         self._pid = place.pid
         self._stores = [EtcdStore(place.endpoints, place.namespace)]
         self._made: dict[Kind, itertools.cycle[Txn]] = {}
+        self._listener: Listener | None = None
 
     def _put(self, kind: Kind) -> Txn:
         """The next transaction, made before: to make it is not what is measured."""
@@ -101,9 +104,12 @@ class Bench:
 
     def measure(self, cell: Cell, seconds: float) -> Seen:
         """Run a cell for about so long."""
+        rows = max(10, round(seconds / (cell.rest_s + 0.001 * max(cell.sequence, 1))))
+        if cell.watched:
+            return self._heard(cell, rows, self._listening())
+        self._unheard()
         if cell.sequence:
-            rows = max(10, round(seconds / (cell.rest_s + 0.001 * cell.sequence)))
-            return self._heard(cell, rows) if cell.watched else self._watched(cell, lambda: self._rests(cell, rows))
+            return self._watched(cell, lambda: self._rests(cell, rows))
         self._closed(iter([self._put(Kind(cell.batch)) for _ in range(cell.concurrency)]), cell.concurrency)  # warm
         return self._watched(
             cell,
@@ -117,8 +123,21 @@ class Bench:
             self._stores.append(EtcdStore(self._place.endpoints, self._place.namespace))
         return self._stores[:connections]
 
+    def _listening(self) -> Listener:
+        """The process that listens: one for all cells in a row that want it."""
+        if self._listener is None:
+            self._listener = Listener(self._place.endpoints, self._place.namespace)
+        return self._listener
+
+    def _unheard(self) -> None:
+        """Nobody else hears of what comes now."""
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+
     def close(self) -> None:
-        """All connections."""
+        """All connections, and the process that listens."""
+        self._unheard()
         for store in self._stores:
             store.close()
 
@@ -148,7 +167,7 @@ class Bench:
                 latencies += self._closed(iter([self._put(Kind(1))]), 1)
         return latencies
 
-    def _heard(self, cell: Cell, rows: int) -> Seen:
+    def _heard(self, cell: Cell, rows: int, listener: Listener) -> Seen:
         """Puts after rests, while another process listens, and answers if the cell says so."""
         answered: list[float] = []
 
@@ -160,23 +179,24 @@ class Bench:
                 answered.append(time.perf_counter())
             return latencies
 
-        with Listener(self._place.endpoints, self._place.namespace, answers=cell.answered) as listener:
-            self._until_heard(listener)
-            before_s = cpu_s(listener.pid)
-            found = self._watched(cell, work)
-            time.sleep(SETTLE_S)
-            used_s = cpu_s(listener.pid) - before_s
-            heard = listener.moments()
+        self._until_heard(listener, cell)
+        before_s = cpu_s(listener.pid)
+        found = self._watched(cell, work)
+        time.sleep(SETTLE_S)
+        used_s = cpu_s(listener.pid) - before_s
+        heard = listener.moments(answers=False)
         times = tuple(moment - answer for moment, answer in zip(heard, answered, strict=True))
         return replace(found, heard_s=times, listener_cpu_s=used_s / rows)
 
-    def _until_heard(self, listener: Listener) -> None:
+    def _until_heard(self, listener: Listener, cell: Cell) -> None:
         """Its watch is open when it hears of a put."""
         deadline = time.perf_counter() + 10.0
-        while not listener.moments() and time.perf_counter() < deadline:
+        listener.moments(answers=cell.answered)
+        heard = False
+        while not heard and time.perf_counter() < deadline:
             self._closed(iter([self._put(Kind(1))]), 1)
             time.sleep(SETTLE_S)
-        listener.moments()
+            heard = bool(listener.moments(answers=cell.answered))
 
     def _puts(self, kind: Kind, until: float) -> Iterator[Txn]:
         while time.perf_counter() < until:
@@ -237,7 +257,7 @@ class Bench:
     def compare_cost(self, seconds: float) -> CompareCost:
         """What a compare adds to a put."""
         cell = LARGE_CELL
-        self._closed((self._put(Kind(1)) for _ in range(KEYS)), cell.concurrency)  # every key is there
+        self._closed(iter(puts_of(Kind(LARGE))), cell.concurrency)  # every key is there
         plain, compared = (self._busy(cell, Kind(cell.batch, 0, compared), seconds) for compared in (False, True))
         return CompareCost(
             (compared.client_cpu_s - plain.client_cpu_s) / cell.batch,

@@ -5,19 +5,15 @@ holes are. How often they come is told by the system's own account of stolen tim
 because neighbours come and go.
 """
 
-import json
-import sys
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 import numpy as np
 
+from experiments.calibration import busy_loop
 from experiments.calibration.book import Book
 from experiments.child import Child
 
-LEAST_S = 0.001
-"""Shorter ones are interrupts and the kernel's own work."""
 LEVELS = np.linspace(0.0, 1.0, 21)
 TIMEOUT_S = 20.0
 
@@ -26,7 +22,8 @@ def watch(cores: int, seconds: float) -> list[float]:
     """All holes, in seconds. Raises ExperimentError."""
     with ExitStack() as stack:
         lookers = [
-            stack.enter_context(Child("the process that looks for holes", __name__, str(seconds))) for _ in range(cores)
+            stack.enter_context(Child("the process that looks for holes", busy_loop.__name__, str(seconds)))
+            for _ in range(cores)
         ]
         said = [looker.hear(seconds + TIMEOUT_S) for looker in lookers]
     return [hole for one in said for hole in one["holes"]]
@@ -41,20 +38,3 @@ def conclude(book: Book, holes: Sequence[float], stolen_s: float, busy_s: float)
     book.put("stolen_per_s", stolen_s / busy_s / float(np.mean(holes)), "1/s", source)
     levels = tuple(float(f"{seconds:.4g}") for seconds in np.quantile(holes, LEVELS))
     book.put("stolen_s", levels, "s", f"holes of at least 1 ms in busy loops on all cores, n = {len(holes)}")
-
-
-def main(seconds: str) -> None:
-    """Look for so long, then say {"holes": [...]}."""
-    holes: list[float] = []
-    last = time.perf_counter()
-    until = last + float(seconds)
-    while last < until:
-        now = time.perf_counter()
-        if now - last >= LEAST_S:
-            holes.append(now - last)
-        last = now
-    sys.stdout.write(json.dumps({"holes": holes}) + "\n")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -3,7 +3,8 @@
 It may be told to answer: each change then makes it write one key, as a component does that is woken by a change.
 
 Says {"watching": true} at the start and, for each line it reads, {"heard": [...]}: the moments of all changes since the
-last one (seconds of the clock that all processes of a machine share). It ends with its parent.
+last one (seconds of the clock that all processes of a machine share). The line says whether it answers from then on:
+{"answers": true}. It ends with its parent.
 """
 
 import json
@@ -23,7 +24,6 @@ from experiments.calibration.transactions import ID
 from experiments.child import Child
 
 TIMEOUT_S = 20.0
-ANSWERS = "answers"
 ANSWER = Txn((), (Put(keys.done(ID), Marker(TaskSpec(ID, "echo"))),))
 """Of a size with the puts that are heard of, under a key that nobody watches."""
 
@@ -31,23 +31,24 @@ ANSWER = Txn((), (Put(keys.done(ID), Marker(TaskSpec(ID, "echo"))),))
 class Listener(Child):
     """The other end. Raises ExperimentError where it does not answer."""
 
-    def __init__(self, endpoints: str, namespace: str, *, answers: bool) -> None:
-        super().__init__("the process that watches", __name__, endpoints, namespace, *([ANSWERS] if answers else []))
+    def __init__(self, endpoints: str, namespace: str) -> None:
+        super().__init__("the process that watches", __name__, endpoints, namespace)
         self.hear(TIMEOUT_S)
 
-    def moments(self) -> list[float]:
-        """When it heard of each change since it was last asked."""
-        self.say({})
+    def moments(self, *, answers: bool) -> list[float]:
+        """When it heard of each change since it was last asked. Whether it answers those that come."""
+        self.say({"answers": answers})
         heard: list[float] = self.hear(TIMEOUT_S)["heard"]
         return heard
 
 
-def main(endpoints: str, namespace: str, answers: str = "") -> None:
+def main(endpoints: str, namespace: str) -> None:
     """Watch until the parent goes."""
     inbox: queue.SimpleQueue[Message | Response] = queue.SimpleQueue()
     store = EtcdStore(endpoints, namespace)
     watcher = Watcher(store, inbox.put)
     moments: list[float] = []
+    answers = False
 
     def take() -> None:  # a component's machine has a thread of its own, too
         while True:
@@ -61,7 +62,8 @@ def main(endpoints: str, namespace: str, answers: str = "") -> None:
     threading.Thread(target=take, name="machine", daemon=True).start()
     watcher.watch(Watch("task", "task/", "task0", 0))
     _say({"watching": True})
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        answers = json.loads(line)["answers"]
         heard, moments[:] = list(moments), []
         _say({"heard": heard})
     watcher.close()

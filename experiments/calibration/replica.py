@@ -3,11 +3,11 @@
 import itertools
 from typing import Any
 
-from core.kv.requests import Put, Response, Txn
+from core.kv.requests import Response
 from core.machine.messages import Changes, Message, Watch
-from core.model import Marker, TaskSpec
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.listener import ANSWER
+from experiments.calibration.transactions import Kind, puts_of
 from sim.etcd.station import EtcdStation
 from sim.host import Host
 from sim.kernel import Kernel, call_in
@@ -16,7 +16,6 @@ from sim.parameters import Values
 from sim.process import Process
 from sim.streams import Streams
 
-MARKER = Marker(TaskSpec("0" * 32, "echo"))
 START_S = 0.05
 """Before the first request: the server has its connections."""
 
@@ -47,7 +46,7 @@ class Replica:
             self._answers.watch(Watch("task", "task/", "task0", 0))
         self._in_sequence = 0
         self._resting = self._sending = False
-        self._keys = 0
+        self._puts = itertools.cycle(puts_of(Kind(cell.batch)))  # the very ones that the real server gets
         self._done = self._kernel.event()
         self._sends = 0
         self._send_s = values.send_s + values.send_item_s * cell.batch
@@ -102,12 +101,7 @@ class Replica:
         return False
 
     def _sent(self, since: float) -> None:
-        next(self._links).send(self._put(), lambda answer: self._answered(since, answer))
-
-    def _put(self) -> Txn:
-        batch = self._cell.batch
-        self._keys += batch
-        return Txn((), tuple(Put(f"task/{self._keys - number:032x}", MARKER) for number in range(batch)))
+        next(self._links).send(next(self._puts), lambda answer: self._answered(since, answer))
 
     def _answered(self, since: float, _: Response) -> None:
         self._process.execute(self._take_answer, self._go_on, since)

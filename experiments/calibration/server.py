@@ -26,12 +26,14 @@ QUANTILES = 21
 LEVELS = np.linspace(0.0, 0.999, 251)
 """Fine enough for the slowest in a hundred."""
 SHAPE_FROM = (Cell(1, 1), Cell(1, 1, 0.003, 1), Cell(1, 1, 0.03, 1))
-ROUNDS = 6
+ROUNDS = 5
 """A disturbance of some seconds meets each cell in one of them; medians forget it."""
 WATCHED = (1, 10, 100)
 """Changes in a message, about."""
 HOLES_S = 2.0
 """In each round, on every core: neighbours come and go within seconds."""
+CELL_S, CELL_QUICK_S = 0.8, 0.3
+"""In each round."""
 LARGE = 100
 """Puts in a transaction from which on half the time is enough."""
 NETWORK_S = 25e-6
@@ -90,7 +92,7 @@ def watch_server(server: Server, tell: Tell, cores: int, *, quick: bool) -> Foun
 
 def one_round(found: Found, etcd: EmbeddedEtcd, tell: Tell, *, quick: bool) -> None:
     """Every cell once, rests first, large batches last."""
-    seconds = 0.4 if quick else 1.0
+    seconds = CELL_QUICK_S if quick else CELL_S
     place = Place(",".join(etcd.endpoints), "/calibrate/", etcd.pid(), etcd.metrics_url())
     with Caller(place) as caller:
         for cell in (*cells.rests(), *cells.writes()):

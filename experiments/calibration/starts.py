@@ -14,8 +14,8 @@ from experiments.components import Components
 from experiments.schema import Topology
 from experiments.world import ExperimentError
 
-ROUNDS = 3
-RESTARTS, RESTARTS_QUICK = 10, 3
+ROUNDS = 2
+RESTARTS, RESTARTS_QUICK = 10, 2
 LOOK_S = 0.02
 PATIENCE_S = 60.0
 SCHEDULER, WORKER = "scheduler-1", "worker-1"

@@ -1,5 +1,6 @@
 """The transactions that are measured: puts, with and without payloads and compares."""
 
+from functools import cache
 from typing import NamedTuple
 
 from msgspec import Raw
@@ -21,10 +22,11 @@ class Kind(NamedTuple):
     """Each key is looked up before it is written: it must be there."""
 
 
-def puts_of(kind: Kind) -> list[Txn]:
+@cache
+def puts_of(kind: Kind) -> tuple[Txn, ...]:
     """Transactions that write each key once."""
     keys = LARGE_KEYS if kind.payload_bytes else KEYS
-    return [_puts(kind, first, keys) for first in range(0, keys, kind.batch)]
+    return tuple(_puts(kind, first, keys) for first in range(0, keys, kind.batch))
 
 
 def _puts(kind: Kind, first: int, keys: int) -> Txn:

@@ -27,8 +27,7 @@ def _ablations(parts: Sequence[Part], shown: Sequence[Part] = (), missing: str =
         changes = {part.name: change(runs, BASE, part.scenario, THROUGHPUT) for part in parts}
         if None in changes.values():
             return Finding(NOT_RUN)
-        told = [*parts, *shown, Part(BASE, "everything on")]  # what is missing says most
-        measured, predicted = (_rates(runs, told, world) for world in ("real", "sim"))
+        measured, predicted = (_rates(runs, [*parts, *shown], world) for world in ("real", "sim"))
         helping = [name for name, found in changes.items() if found == "less"]
         idle = [name for name in changes if name not in helping]
         if not helping:
@@ -48,8 +47,11 @@ def _unshown(names: Sequence[str]) -> str:
 
 
 def _rates(runs: Runs, parts: Sequence[Part], world: str) -> str:
+    """The first beside what it is compared with: a table of headlines shows no more."""
     texts = [(part.name, runs.text(part.scenario, THROUGHPUT, PER_SECOND, world)) for part in parts]
-    return join([f"{name} {text}" for name, text in texts if text])
+    shown = [f"{name} {text}" for name, text in texts if text]
+    shown[:1] = [f"{one}, everything on {runs.text(BASE, THROUGHPUT, PER_SECOND, world)}" for one in shown[:1]]
+    return join(shown)
 
 
 # --- intervals, concurrency, timeouts

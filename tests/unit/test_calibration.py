@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from experiments.calibration import cells, holes, unknowns
+from experiments.calibration import busy_loop, cells, holes, unknowns
 from experiments.calibration.book import Book
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
@@ -118,7 +118,7 @@ def test_a_known_system_is_found_again() -> None:
     """From guesses that are off, the fit comes close to what the true parameters do, on cells of the model itself."""
     guesses = {one.name: one.guess for one in unknowns.UNKNOWNS}
     true = msgspec.structs.replace(VALUES, **{**guesses, "send_s": 2.5 * guesses["send_s"], "wake_s": 0.0004})
-    real = {cell: replay(true, cell, unknowns.transactions(cell, quick=True), seed=2) for cell in FEW}
+    real = {cell: replay(true, cell, unknowns.transactions(cell, few=True), seed=2) for cell in FEW}
     at_guess = msgspec.structs.replace(VALUES, **guesses)
     before = _off(real, {cell: replay(at_guess, cell, 50) for cell in FEW})
     found = unknowns.solve(VALUES, real, quick=True)
@@ -170,5 +170,5 @@ def test_a_busy_loop_sees_when_its_core_was_away(
 ) -> None:
     moments = iter([0.0, 0.0004, 0.0030, 0.0035, 0.0500, 1.0001])
     monkeypatch.setattr("time.perf_counter", lambda: next(moments))
-    holes.main("0.06")
+    busy_loop.main("0.06")
     assert json.loads(capsys.readouterr().out) == {"holes": pytest.approx([0.0026, 0.0465, 0.9501])}
