@@ -26,7 +26,7 @@ report-full: setup  ## the same at the stated sizes, into reports/full (50 minut
 test: lint  ## lint, check types and import contracts, run all tests and notebooks against a real etcd
 	@$(BIN)/mypy $(CODE)
 	@$(BIN)/lint-imports --no-logo
-	@$(BIN)/python -m pytest --numprocesses=2 --benchmark-skip --nbmake tests notebooks
+	@$(BIN)/python -m pytest --numprocesses=3 --benchmark-skip --nbmake tests notebooks
 
 faults: setup  ## run the slow fault tests with real processes
 	@$(BIN)/python -m pytest -m slow_faults tests

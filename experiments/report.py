@@ -16,7 +16,7 @@ from rich.console import Console
 
 from experiments import benchmarks, suite, suite_console
 from experiments.claims import deployment
-from experiments.cli import EndpointsOption, LanguagesOption, ProfileOption, SeedOption, WorldOption, Worlds
+from experiments.cli import Editions, EndpointsOption, LanguagesOption, ProfileOption, SeedOption, WorldOption, Worlds
 from experiments.console import FAILED, INTERRUPTED, clear_errors, fail
 from experiments.planning import example
 from experiments.planning.console import counter
@@ -137,13 +137,20 @@ def remove_strangers(runs: Path, names: list[str]) -> None:
 
 
 def build(runs: Path, out: Path, languages: Sequence[str] = ()) -> None:
-    """The report from the runs, in a process of its own: it reads files only. It prints the paths.
+    """The report from the runs. Its editions are built side by side, in processes that read files only and print paths.
 
     Without `languages` in all of them. Raises ExperimentError where it fails.
     """
-    command = [sys.executable, "-m", "reports.build", "--runs", str(runs), "--out", str(out)]
-    command += [f"--lang={one}" for one in languages]
-    if subprocess.run(command, check=False, timeout=BUILD_TIMEOUT_S).returncode != 0:
+    command = [sys.executable, "-m", "reports.build", "--runs", str(runs), "--out", str(out), "--lang"]
+    builders = [subprocess.Popen([*command, one], stderr=subprocess.PIPE, text=True) for one in (languages or Editions)]
+    try:
+        said = dict.fromkeys(builder.communicate(timeout=BUILD_TIMEOUT_S)[1] for builder in builders)
+    finally:
+        for builder in builders:
+            builder.kill()
+            builder.communicate()
+    sys.stderr.write("".join(said))  # what ails both is said once
+    if any(builder.returncode for builder in builders):
         raise ExperimentError(f"the report could not be built; the runs are in {runs}")
 
 
