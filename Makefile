@@ -8,6 +8,8 @@ CODE := core sim experiments reports tests
 BACKLOG ?= 1000000
 MODEL_TASKS ?= 100000
 RUNS ?= 3
+# Some machines set it; then each of the many processes would compile all that it imports, at every start.
+unexport PYTHONDONTWRITEBYTECODE
 EDITION = $(if $(REPORT_LANG),--lang $(REPORT_LANG))
 
 help:  ## show this list

@@ -106,7 +106,7 @@ def test_commands_in_the_text_exist(page: Path) -> None:
     [
         ("tandem sumbit --type echo", "No such command 'sumbit'"),
         ("tandem submit --typ echo", "No such option"),
-        ("tandem submit --priority 10", "less than or equal to 9"),
+        ("tandem submit --priority 10", "is not in the range"),
         ("tandem-bench run burst", "Missing option '--out'"),
         ("make reprot", "reprot"),
         ("make bench BACKLOGS=5", "BACKLOGS"),

@@ -241,8 +241,8 @@ def test_close_goes_on_while_etcd_acknowledges_and_takes_nothing_new(cluster: Cl
     """With a patience that is far too short for all of it at once."""
     slow = ClientSettings(max_batch=20, max_in_flight=1)
     client = Client(cluster.endpoints, namespace=cluster.namespace, settings=slow)
-    handles = client.submit_many("echo", [None] * 4000, wait=False)
-    thread, _ = in_thread(lambda: client.close(timeout_s=0.1))
+    handles = client.submit_many("echo", [None] * 12_000, wait=False)
+    thread, _ = in_thread(lambda: client.close(timeout_s=0.4))
     until(lambda: client._closing, "the close to begin")
     with pytest.raises(RuntimeError, match="closed"):
         client.submit("echo", wait=False)
