@@ -18,7 +18,7 @@ help:  ## show this list
 setup:  ## install what is needed into .venv and .tools (the other targets do this by themselves)
 	@$(PYTHON) .ci/bootstrap
 
-report: setup  ## run the experiments in short, write the report to reports/latest (7 minutes; REPORT_LANG=en or zh: one edition)
+report: setup  ## run the experiments in short, write the report to reports/latest (6 minutes; REPORT_LANG=en or zh: one edition)
 	@$(BIN)/python -m experiments.report $(EDITION)
 
 .PHONY: report-full
