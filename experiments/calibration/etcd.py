@@ -17,7 +17,7 @@ from core.etcd.watch import Watcher
 from core.kv.requests import EtcdRequest, Found, Get, Response, Txn, TxnDone
 from core.machine.messages import Message, Watch
 from experiments import etcd_metrics
-from experiments.calibration.cells import Cell, Seen
+from experiments.calibration.cells import BATCHES, Cell, Seen
 from experiments.calibration.clock import cpu_s
 from experiments.calibration.listener import Listener
 from experiments.calibration.transactions import Kind, puts_of
@@ -27,8 +27,6 @@ SETTLE_S = 0.05
 WATCHERS = 3
 """That hear of the same puts, each over a connection of its own: what one costs would be lost in the noise."""
 PAYLOAD_BYTES = 8192
-LARGE = 256
-"""Puts in a transaction where many keys are to be written quickly."""
 LARGE_CELL = Cell(10, 8)
 """What bytes and compares cost: this cell with them and without."""
 
@@ -257,7 +255,7 @@ class Bench:
     def compare_cost(self, seconds: float) -> CompareCost:
         """What a compare adds to a put."""
         cell = LARGE_CELL
-        self._closed(iter(puts_of(Kind(LARGE))), cell.concurrency)  # every key is there
+        self._closed(iter(puts_of(Kind(max(BATCHES)))), cell.concurrency)  # every key is there
         plain, compared = (self._busy(cell, Kind(cell.batch, 0, compared), seconds) for compared in (False, True))
         return CompareCost(
             (compared.client_cpu_s - plain.client_cpu_s) / cell.batch,

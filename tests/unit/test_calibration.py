@@ -3,8 +3,10 @@
 import json
 import os
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from math import exp
+from math import exp, log
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -15,7 +17,7 @@ from experiments.calibration.book import Book
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
 from experiments.calibration.replica import replay
-from sim.parameters import Values
+from sim.parameters import REFERENCE, Values, load
 
 VALUES = Values(
     wake_s=0.0002,
@@ -115,7 +117,7 @@ def test_a_cost_twice_as_large_shows_in_some_cell(name: str) -> None:
 
 
 def test_a_known_system_is_found_again() -> None:
-    """From guesses that are off, the fit comes close to what the true parameters do, on cells of the model itself."""
+    """From costs that are off, the fit comes close to what the true parameters do, on cells of the model itself."""
     guesses = {one.name: one.guess for one in unknowns.UNKNOWNS}
     true = msgspec.structs.replace(VALUES, **{**guesses, "send_s": 2.5 * guesses["send_s"], "wake_s": 0.0004})
     real = {cell: replay(true, cell, unknowns.transactions(cell, few=True), seed=2) for cell in FEW}
@@ -125,6 +127,33 @@ def test_a_known_system_is_found_again() -> None:
     after = _off(real, {cell: replay(msgspec.structs.replace(VALUES, **found.values), cell, 50) for cell in FEW})
     assert after < before / 2
     assert set(found.uncertainty) == set(guesses)
+
+
+def test_a_descent_begins_inside_the_bounds_whatever_the_reference_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    far = {one.name: 10 * one.high if number % 2 else one.low / 10 for number, one in enumerate(unknowns.UNKNOWNS)}
+    profile = load(REFERENCE)
+    for name, value in far.items():
+        profile.parameters[name] = msgspec.structs.replace(profile.parameters[name], value=value)
+    monkeypatch.setattr(unknowns, "load", lambda _: profile)
+    start = unknowns._reference()
+    assert all(log(one.low) < at < log(one.high) for one, at in zip(unknowns.UNKNOWNS, start, strict=True))
+
+
+def test_the_better_of_two_starts_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The costs of the guesses are the true ones here, those of the reference are far off."""
+    guesses = {one.name: one.guess for one in unknowns.UNKNOWNS}
+    true = msgspec.structs.replace(VALUES, **guesses)
+    real = {cell: replay(true, cell, unknowns.transactions(cell, few=True)) for cell in FEW[:2]}
+    monkeypatch.setattr(unknowns, "STEPS", 1)
+    begun: list[tuple[float, ...]] = []
+
+    def here(work: Callable[[unknowns.Floats], Any], starts: Sequence[unknowns.Floats]) -> list[Any]:
+        begun.extend(tuple(start) for start in starts)
+        return [work(start) for start in starts]
+
+    monkeypatch.setattr(unknowns, "spread", here)
+    assert unknowns.solve(VALUES, real, quick=False).values == pytest.approx(guesses)
+    assert begun == [tuple(unknowns._reference()), tuple(unknowns._guesses())]
 
 
 def _off(real: dict[Cell, Seen], model: dict[Cell, Seen]) -> float:

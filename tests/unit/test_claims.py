@@ -252,6 +252,7 @@ def test_ablations(tmp_path: Path) -> None:
     rates(tmp_path, ablation_no_buffer=2500, ablation_small_window=4900)
     got = verdicts(tmp_path)
     assert (got["OPT-1"].verdict, got["OPT-1"].condition) == ("holds", "")
+    assert got["OPT-1"].measured == "one task a transaction 1,000/s, everything on 5,000/s (n = 2)"
     assert got["OPT-2"].verdict == "holds only if"
     assert got["OPT-2"].condition == "next to no cache is not meant: no throughput was surely lost with it"
     assert got["OPT-3"].verdict == "holds only if"
