@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from core.etcd.embedded import EmbeddedEtcd
 from experiments.components import Components
-from experiments.schema import Fault, Scenario
+from experiments.schema import ETCD_FOLLOWER, ETCD_LEADER, Fault, Scenario
 from experiments.world import ExperimentError
 
 Action = Callable[[], None]
@@ -99,7 +99,29 @@ def _actions(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) ->
             return lambda: components.signal(name, signal.SIGSTOP), lambda: components.signal(name, signal.SIGCONT)
         case "etcd_kill":
             assert etcd is not None, "checked before the run"
-            member = int(name.rpartition("-")[2])
-            return lambda: etcd.kill(member), lambda: etcd.restart(member)
+            return _etcd_kill(name, etcd)
         case "partition":
             raise ExperimentError("the fault 'partition' exists in the model only")
+
+
+def _etcd_kill(target: str, etcd: EmbeddedEtcd) -> tuple[Action, Action]:
+    """Kill a member by its name, or by what it is when its time has come; and start the same one again."""
+    killed: list[int] = []
+
+    def find() -> int:
+        if target == ETCD_LEADER:
+            return etcd.leader()
+        if target == ETCD_FOLLOWER:
+            leader = etcd.leader()
+            return next(one for one in range(1, etcd.members + 1) if one != leader and etcd.running(one))
+        return int(target.rpartition("-")[2])
+
+    def make() -> None:
+        killed.append(find())
+        etcd.kill(killed[-1])
+
+    def mend() -> None:
+        if not etcd.running(killed[-1]):  # another fault's end may have been earlier
+            etcd.restart(killed[-1])
+
+    return make, mend

@@ -31,7 +31,10 @@ FAULTS = {
     "worker_drain": ("SIGTERM: running tasks finish, the others are handed back", "started again after it"),
     "scheduler_kill": ("SIGKILL to a scheduler", "started again after it"),
     "scheduler_stop": ("SIGSTOP to a scheduler", "goes on after it"),
-    "etcd_kill": ("SIGKILL to the member", "required: started again on its data after it"),
+    "etcd_kill": (
+        "SIGKILL to the member; `etcd-leader` and `etcd-follower` are found when its time has come",
+        "required: started again on its data after it",
+    ),
     "partition": ("a worker loses etcd; in the model only", "healed after it"),
 }
 """What each kind of fault does, and what `duration_s` means for it."""

@@ -203,6 +203,9 @@ FAULT_TARGETS: dict[str, str] = {
     "partition": "worker",
 }
 
+ETCD_LEADER, ETCD_FOLLOWER = "etcd-leader", "etcd-follower"
+"""Targets of `etcd_kill` that are found when its time has come."""
+
 
 class Fault(_Table, frozen=True):
     """Something breaks `at_s` after the start and, with `duration_s`, is mended that much later.
@@ -216,15 +219,16 @@ class Fault(_Table, frozen=True):
     at_s: NotNegative
     """After the first task is due."""
     target: str
-    """The component: worker-1, scheduler-1, etcd-1, ..."""
+    """The component: worker-1, scheduler-1, etcd-1, ...; of several etcd members also etcd-leader or etcd-follower."""
     duration_s: Positive | None = None
     """After which it is mended; without it, never."""
 
     def __post_init__(self) -> None:
         kind = FAULT_TARGETS[self.kind]
+        roles = (ETCD_LEADER, ETCD_FOLLOWER) if kind == "etcd" else ()
         _require(
-            re.fullmatch(rf"{kind}-[1-9][0-9]*", self.target) is not None,
-            f"{self.kind} needs a target like '{kind}-1', not {self.target!r}",
+            self.target in roles or re.fullmatch(rf"{kind}-[1-9][0-9]*", self.target),
+            f"{self.kind} needs a target like {' or '.join(map(repr, (f'{kind}-1', *roles)))}, not {self.target!r}",
         )
         _require(self.kind != "etcd_kill" or self.duration_s is not None, "etcd_kill needs 'duration_s'")
         _require(
@@ -279,13 +283,10 @@ class Scenario(_Table, frozen=True):
         )
 
     def _check_fault(self, where: str, fault: Fault) -> None:
-        kind, _, number = fault.target.rpartition("-")
-        topology = self.topology
+        (kind, _, number), topology = fault.target.rpartition("-"), self.topology
         have = {"worker": topology.workers, "scheduler": topology.schedulers, "etcd": topology.etcd_members}[kind]
-        _require(
-            int(number) <= have,
-            f"{where}.target is {fault.target!r}, but the last {kind} is '{kind}-{have}' (topology)",
-        )
+        known = int(number) <= have if number.isdigit() else have > 1 or fault.target == ETCD_LEADER
+        _require(known, f"{where}.target is {fault.target!r}, but the last {kind} is '{kind}-{have}' (topology)")
         duration_s = self.workload.duration_s
         if duration_s is not None:
             _require(

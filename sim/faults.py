@@ -7,44 +7,87 @@ from sim.component import Component
 from sim.config import Fault
 from sim.etcd.station import EtcdStation
 from sim.kernel import Kernel, call_in
+from sim.streams import Stream
 
 Action = Callable[[], None]
 
 
-def plan(kernel: Kernel, faults: tuple[Fault, ...], components: Mapping[str, Component], etcd: EtcdStation) -> None:
-    """Arm the faults; their times count from now.
+def plan(
+    kernel: Kernel,
+    faults: tuple[Fault, ...],
+    components: Mapping[str, Component],
+    etcd: EtcdStation,
+    stream: Stream,
+) -> None:
+    """Arm the faults; their times count from now. `stream` draws who leads the members of etcd.
 
     Raises ValueError for a target that does not exist.
     """
-    quorum = _Quorum(etcd)
+    cluster = _Cluster(etcd, stream)
     for fault in faults:
-        make, mend = _actions(fault, components, quorum)
+        make, mend = _actions(fault, components, cluster)
         call_in(kernel, fault.at_s, make)
         if fault.duration_s is not None and mend is not None:
             call_in(kernel, fault.at_s + fault.duration_s, mend)
 
 
-class _Quorum:
-    """Which members of the cluster are down. It serves while a majority is up; elections are not modelled."""
+class _Cluster:
+    """Which members of etcd are up, and who leads. It serves while a majority is up and has a leader."""
 
-    def __init__(self, etcd: EtcdStation) -> None:
+    def __init__(self, etcd: EtcdStation, stream: Stream) -> None:
         self._etcd = etcd
-        self._down: set[str] = set()
+        self._stream = stream
+        self._up = [f"etcd-{number}" for number in range(1, etcd.values.etcd_members + 1)]
+        self._leader = self._any(self._up)
+        self._killed: dict[Fault, str] = {}
 
-    def kill(self, member: str) -> None:
-        self._down.add(member)
-        if 2 * len(self._down) >= self._etcd.values.etcd_members:
+    def kill(self, fault: Fault) -> None:
+        """Kill the fault's target: a member by its name, or by what it is at this moment."""
+        member = self._find(fault.target)
+        self._killed[fault] = member
+        if member not in self._up:
+            return
+        self._up.remove(member)
+        followers = len(self._up) - 1
+        if not self._majority:
             self._etcd.kill()
+        elif member == self._leader:
+            self._leader = self._any(self._up)
+            self._etcd.serve_with(followers)
+            self._etcd.kill_leader(followers + 1)
+        else:
+            self._etcd.serve_with(followers)
 
-    def restart(self, member: str) -> None:
-        self._down.discard(member)
-        if 2 * len(self._down) < self._etcd.values.etcd_members:
+    def restart(self, fault: Fault) -> None:
+        """Start again what the fault has killed."""
+        member = self._killed[fault]
+        if member in self._up:
+            return
+        served = self._majority
+        self._up.append(member)
+        self._etcd.serve_with(len(self._up) - 1)
+        if self._majority and not served:
+            self._leader = self._any(self._up)
             self._etcd.restart()
 
+    @property
+    def _majority(self) -> bool:
+        return 2 * len(self._up) > self._etcd.values.etcd_members
 
-def _actions(fault: Fault, components: Mapping[str, Component], quorum: _Quorum) -> tuple[Action, Action | None]:
+    def _find(self, target: str) -> str:
+        if target == "etcd-leader":
+            return self._leader
+        if target == "etcd-follower":
+            return self._any([member for member in self._up if member != self._leader] or [self._leader])
+        return target
+
+    def _any(self, members: list[str]) -> str:
+        return members[self._stream.integer(len(members))]
+
+
+def _actions(fault: Fault, components: Mapping[str, Component], cluster: _Cluster) -> tuple[Action, Action | None]:
     if fault.kind == "etcd_kill":
-        return partial(quorum.kill, fault.target), partial(quorum.restart, fault.target)
+        return partial(cluster.kill, fault), partial(cluster.restart, fault)
     target = components.get(fault.target)
     if target is None:
         raise ValueError(f"fault {fault.kind}: there is no {fault.target!r}")

@@ -58,6 +58,7 @@ def hostile(seed: int) -> SimConfig:
     load = _load(dice, span_s)
     poll = dice.chance(0.25)
     small = dice.chance(0.4)
+    members = 3 if dice.chance(0.3) else 1
     return SimConfig(
         load=load,
         schedulers=schedulers,
@@ -79,9 +80,9 @@ def hostile(seed: int) -> SimConfig:
             drain_limit_s=dice.between(0.1, 3.0),
         ),
         client=ClientSettings(max_batch=dice.number(1, 50), max_in_flight=dice.number(1, 4)),
-        faults=_faults(dice, schedulers, workers, span_s),
+        faults=_faults(dice, {"scheduler": schedulers, "worker": workers, "etcd": members}, span_s),
         seed=seed,
-        values=_values(dice),
+        values=msgspec.structs.replace(_values(dice), etcd_members=members),
         limit_s=LIMIT_S,
         check=True,
     )
@@ -122,13 +123,14 @@ def _load(dice: _Dice, span_s: float) -> Load:
     return Load(specs, service_s, intended)
 
 
-def _faults(dice: _Dice, schedulers: int, workers: int, span_s: float) -> tuple[Fault, ...]:
+def _faults(dice: _Dice, last: dict[str, int], span_s: float) -> tuple[Fault, ...]:
     faults = []
     for _ in range(dice.number(0, 6)):
         kind, who = _FAULTS[dice.number(0, len(_FAULTS) - 1)]
-        last = {"worker": workers, "scheduler": schedulers, "etcd": 1}[who]
+        leads = who == "etcd" and dice.chance(0.5)
+        target = "etcd-leader" if leads else f"{who}-{dice.number(1, last[who])}"
         duration_s = None if kind == "worker_kill" else dice.between(0.2, 8.0)
-        faults.append(Fault(kind, dice.between(0.0, span_s), f"{who}-{dice.number(1, last)}", duration_s))
+        faults.append(Fault(kind, dice.between(0.0, span_s), target, duration_s))
     return tuple(faults)
 
 

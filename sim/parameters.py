@@ -111,6 +111,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """From a restart to the earliest moment at which it serves again."""
     etcd_election_s: float = 0.0
     """How much later that may be, evenly drawn: raft draws how long a member waits before it elects itself."""
+    etcd_election_timeout_s: float = 1.0
+    """etcd's default of --election-timeout: see `sim.etcd.election`."""
 
     # Python processes
     wake_s: float = 0.0

@@ -51,7 +51,7 @@ def _simulate(config: SimConfig) -> SimResult:
     load = LoadGenerator(around)
     kernel.run(until=SETTLE_S)
     samples = _Samples(kernel, around, components, load, config.sample_interval_s)
-    faults.plan(kernel, tuple(config.faults), components, around.etcd)
+    faults.plan(kernel, tuple(config.faults), components, around.etcd, around.streams["etcd/leader"])
     load.start()
     kernel.run(until=kernel.any_of([load.finished, kernel.timeout(config.limit_s)]))
     end_s, unfinished = kernel.now, load.unfinished

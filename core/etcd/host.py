@@ -61,14 +61,25 @@ def listens(pid: int, port: int) -> bool:
 
 def healthy(port: int) -> bool:
     """Whether an etcd on this port of 127.0.0.1 serves linearizable reads (a full quota does not matter here)."""
+    return _asked(port, "GET", "/health?exclude=NOSPACE").get("health") == "true"
+
+
+def leads(port: int) -> bool:
+    """Whether the etcd on this port of 127.0.0.1 believes that it leads the others."""
+    status = _asked(port, "POST", "/v3/maintenance/status")
+    return "leader" in status and status["leader"] == status["header"]["member_id"]
+
+
+def _asked(port: int, method: str, path: str) -> dict[str, Any]:
+    """What etcd's JSON gateway answers; empty where it does not."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=HEALTH_TIMEOUT_S)
     try:
-        connection.request("GET", "/health?exclude=NOSPACE")
+        connection.request(method, path, "{}" if method == "POST" else None)
         body = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):
-        return False
+        return {}
     else:
-        return isinstance(body, dict) and body.get("health") == "true"
+        return body if isinstance(body, dict) else {}
     finally:
         connection.close()
 

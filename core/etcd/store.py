@@ -15,12 +15,14 @@ from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
 from core.etcd.channel import open_channel, parse_endpoints
 from core.etcd.errors import EtcdUnreachable, EtcdUnsupported, classify
 from core.etcd.interrupts import uninterrupted
+from core.etcd.lost import LostWrites
 from core.etcd.pages import Pages
 from core.etcd.wire import Wire
 from core.kv.requests import (
     Compare,
     CompareField,
     CompareOp,
+    Delete,
     EtcdRequest,
     Get,
     Grant,
@@ -41,7 +43,11 @@ OLDEST_VERSION = (3, 4)
 MOST_OPERATIONS = 4096
 """Nobody gains from larger transactions: 512 operations a transaction were as fast as any number above."""
 
-_ABSENT_REVISION = 1 << 62
+NEVER = Compare("", CompareField.MOD_REVISION, CompareOp.EQUAL, 1 << 62)
+"""A condition that no key meets."""
+
+BARRIER = Txn((NEVER,), (Delete("barrier"),))
+BARRIER_TIMEOUT_S = 2.0
 
 Reply = Callable[[Response], None]
 
@@ -80,6 +86,7 @@ class EtcdStore:
         )
         leases = rpc_pb2_grpc.LeaseStub(self.channel)
         self._grant, self._revoke = leases.LeaseGrant, leases.LeaseRevoke
+        self._lost_writes = LostWrites(self._barrier)
         self._max_operations: int | None = None
 
     # --- requests ------------------------------------------------------------------------------------------------
@@ -155,6 +162,16 @@ class EtcdStore:
             reply(Unknown(str(error)))
             return
         future.add_done_callback(lambda done: reply(_answer(done, decode, writes=writes)))
+        if writes:
+            self._lost_writes.watch(future)
+
+    def _barrier(self, carried_out: Callable[[], None]) -> None:
+        """Write a transaction that changes nothing (`core.etcd.lost`)."""
+        try:
+            future = self._txn.future(self.wire.txn(BARRIER), timeout=BARRIER_TIMEOUT_S)
+        except ValueError:  # the channel is closed
+            return
+        future.add_done_callback(lambda done: carried_out() if done.code() is grpc.StatusCode.OK else None)
 
     # --- the server ----------------------------------------------------------------------------------------------
 
@@ -218,8 +235,7 @@ class EtcdStore:
 
     def _allows(self, operations: int) -> bool:
         # etcd stops at the first compare that fails, so even 4096 of them cost it nothing.
-        never = Compare("", CompareField.MOD_REVISION, CompareOp.EQUAL, _ABSENT_REVISION)
-        match self.call(Txn((never,) * operations, ())):
+        match self.call(Txn((NEVER,) * operations, ())):
             case TxnDone():
                 return True
             case Refused(Reason.TOO_MANY_OPERATIONS | Reason.TOO_LARGE):
@@ -237,6 +253,7 @@ class EtcdStore:
 
     def close(self) -> None:
         """Close the connection; calls in flight are answered with `Unknown`."""
+        self._lost_writes.close()
         self.channel.close()
 
 
@@ -247,7 +264,7 @@ def _answer(done: Any, decode: Callable[[Any], Response], *, writes: bool) -> Re
     except grpc.RpcError as error:
         return classify(error, writes=writes)
     except grpc.FutureCancelledError:
-        return Unknown("cancelled: the connection was closed")
+        return Unknown("given up: the connection was closed, or etcd has lost the request")
     except Exception as error:  # noqa: BLE001  an answer that nobody understands: the request was carried out, perhaps
         return Unknown(f"the answer cannot be understood: {error!r}")
 

@@ -3,7 +3,7 @@
 A message from one member to another costs the sender as much as an answer to a client (`etcd_answer_s`). A follower
 takes the leader's message after half a round trip, uses processor time for it (`etcd_batch_s` and the decoding of n
 operations), waits for its own disk, and answers; then it applies the batch too. All members run on one host, so that
-two followers take about twice the leader's processor time beside it. Elections are not modelled.
+two followers take about twice the leader's processor time beside it.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,7 @@ class Followers:
         self._values = values
         self._needed = values.etcd_members // 2
         self._members = [Cores(kernel, host, values) for _ in range(values.etcd_members - 1)]
+        self._up = self._members
         self._disks = {member: Disk(kernel, member, values, residuals) for member in self._members}
 
     @property
@@ -33,10 +34,14 @@ class Followers:
         """CPU seconds of each."""
         return [member.cpu_s for member in self._members]
 
+    def up(self, count: int) -> None:
+        """Only so many of them are there from now on; enough for a majority, or nobody appends."""
+        self._up = self._members[:count]
+
     def append(self, batch: Batch, stored: Callable[[int], None], life: int) -> None:
         """`stored(life)` when as many followers have the batch as make a majority with the leader."""
         round_ = _Round(self._needed, stored, life)
-        for member in self._members:
+        for member in self._up:
             self._leader.use(self._values.etcd_answer_s, self._send, member, round_, batch)
 
     def _send(self, member: Cores, round_: "_Round", batch: Batch) -> None:

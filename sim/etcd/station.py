@@ -6,6 +6,7 @@ A read waits until what was committed before is applied, then takes a core. Watc
 
 A kill answers every open request with `Unknown`. Of the batch in the log a random prefix has reached the disk, of what
 was committed everything: it is applied at the restart, before anything else. So both fates of an unknown write occur.
+The same holds for a leader that is killed while others are left, which elect another (`election`).
 """
 
 import itertools
@@ -19,6 +20,7 @@ from core.machine.messages import Watch
 from sim.etcd import paths
 from sim.etcd.apply import ApplyLoop
 from sim.etcd.cores import Cores
+from sim.etcd.election import Interregnum, election_s
 from sim.etcd.entry import Entry
 from sim.etcd.log import Log
 from sim.etcd.members import Followers
@@ -56,6 +58,7 @@ class EtcdStation:
         )
         self.up = True
         self._kills = kills
+        self._interregnum: Interregnum | None = None
         self._cores = Cores(kernel, host, values)
         self._coarse = refinement != "station"
         self._followers: Followers | None = None
@@ -101,7 +104,7 @@ class EtcdStation:
     def request(self, request: EtcdRequest, reply: Reply, connection: object = None) -> None:
         """A request has arrived. `reply` is called once when the answer leaves."""
         if not self.up:
-            reply(Unknown("etcd is down"))
+            self._hold(request, reply, connection)
             return
         number = next(self._numbers)
         self._open[number] = reply
@@ -115,6 +118,15 @@ class EtcdStation:
         if not busy:
             cost_s += values.etcd_connection_s
         self._use_core(cost_s, after, entry)
+
+    def _hold(self, request: EtcdRequest, reply: Reply, connection: object) -> None:
+        """Nobody leads: a write is lost, a read waits."""
+        if self._interregnum is None:
+            reply(Unknown("etcd is down"))
+        elif writes(request):
+            self._interregnum.hold_write(next(self._numbers), reply)
+        else:
+            self._interregnum.hold_read(request, reply, connection)
 
     def _use_core(self, cost_s: float, done: Callable[..., object], *arguments: object) -> None:
         """Coarse models know no processors: what they cost is in their times."""
@@ -188,9 +200,29 @@ class EtcdStation:
     # --- faults ---
 
     def kill(self) -> None:
-        """SIGKILL."""
-        if not self.up:
+        """SIGKILL, to the only member or to so many that no majority is left."""
+        interregnum, self._interregnum = self._interregnum, None
+        if interregnum is not None:
+            interregnum.give_up()
+        for reply in self._fall().values():
+            reply(Unknown("etcd was killed"))
+
+    def kill_leader(self, followers: int) -> None:
+        """SIGKILL to the leader; so many followers, a majority of all, are left and elect another."""
+        if not self.up and self._interregnum is None:
             return
+        unanswered = self._fall()
+        if self._interregnum is None:
+            self._interregnum = Interregnum(self.kernel, self._kills)
+        for number, reply in unanswered.items():
+            if self._kills.integer(self.values.etcd_members) == 0:  # its connection ended at the leader
+                reply(Unknown("etcd was killed"))
+            else:
+                self._interregnum.hold_write(number, reply)
+        call_in(self.kernel, election_s(self.values, followers, self._kills), self._started, self._life)
+
+    def _fall(self) -> dict[int, Reply]:
+        """Nothing is served any more, also not by a start or an election that is under way; the open requests."""
         self.up = False
         self._life += 1
         self._cores.forget()
@@ -198,10 +230,9 @@ class EtcdStation:
         unanswered, self._open = self._open, {}
         self._busy.clear()
         self._watches.kill()
-        for reply in unanswered.values():
-            reply(Unknown("etcd was killed"))
         for connection in list(self._connections):
             connection.broken()
+        return unanswered
 
     def restart(self) -> None:
         """Start again; it serves after `etcd_start_s`, and up to `etcd_election_s` more."""
@@ -213,9 +244,20 @@ class EtcdStation:
     def _started(self, life: int) -> None:
         if life != self._life or self.up:
             return
+        interregnum, self._interregnum = self._interregnum, None
         while self._durable:
-            self.kv.apply(self._durable.popleft().request, self.kernel.now)
+            entry = self._durable.popleft()
+            answer = self.kv.apply(entry.request, self.kernel.now)
+            if interregnum is not None:
+                interregnum.survived(entry.number, answer)
         self.kv.extend_leases(self.kernel.now)
         self.up = True
         for connection in list(self._connections):
             connection.restored()
+        if interregnum is not None:
+            interregnum.end(self.request)
+
+    def serve_with(self, followers: int) -> None:
+        """So many followers are up from now on."""
+        if self._followers is not None:
+            self._followers.up(followers)

@@ -141,6 +141,9 @@ def test_a_cluster_works_without_one_of_its_members(durable_server: Server) -> N
         put_once_elected(cluster, "key", "written by two", member=1)
         cluster.restart(2)
         assert get(cluster, "key", member=2) == "written by two"
+        leader = cluster.leader()
+        cluster.kill(leader)
+        assert cluster.leader() != leader
         with pytest.raises(ValueError, match="numbered from 1 to 3"):
             cluster.pid(4)
 

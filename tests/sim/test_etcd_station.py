@@ -168,13 +168,95 @@ def test_a_killed_process_is_heard_of_no_more() -> None:
     assert not rig.events
 
 
+CLUSTER = msgspec.structs.replace(VALUES, etcd_members=3)
+
+
+def etcd_kills(rig: Rig, *faults: tuple[float, str, float], seed: int = 1) -> None:
+    """Members that are killed: (when, which, for how long)."""
+    kills = tuple(Fault("etcd_kill", at_s, member, duration_s) for at_s, member, duration_s in faults)
+    plan(rig.kernel, kills, {}, rig.station, Stream(seed, "leader"))
+
+
 def test_a_cluster_serves_while_a_majority_is_up() -> None:
-    values = msgspec.structs.replace(VALUES, etcd_members=3)
-    rig = Rig(values)
-    kills = tuple(Fault("etcd_kill", at_s, member, 3.0) for at_s, member in ((0.1, "etcd-2"), (1.0, "etcd-3")))
-    plan(rig.kernel, kills, {}, rig.station)
+    rig = Rig(CLUSTER)
+    etcd_kills(rig, (0.1, "etcd-follower", 5.0), (1.0, "etcd-follower", 3.0))
     served: list[bool] = []
-    for moment in (0.9, 1.1, 3.2 + values.etcd_start_s):
+    for moment in (0.9, 1.1, 4.2 + CLUSTER.etcd_start_s):
         rig.kernel.run(until=moment)
         served.append(rig.station.up)
     assert served == [True, False, True]
+
+
+def test_a_killed_leader_is_replaced_after_an_election() -> None:
+    """The shorter of two evenly drawn timeouts: 1/3 of the way on average, over 60 kills, within 5 deviations."""
+    took: list[float] = []
+    for seed in range(60):
+        rig = Rig(CLUSTER, seed=seed)
+        etcd_kills(rig, (0.5, "etcd-leader", 9.0))
+        rig.kernel.run(until=0.501)
+        while not rig.station.up:
+            rig.kernel.run(until=rig.kernel.now + 0.001)
+        took.append(rig.kernel.now - 0.5)
+    timeout_s = CLUSTER.etcd_election_timeout_s
+    assert all(0.95 * timeout_s <= one <= 1.96 * timeout_s for one in took)
+    assert statistics.fmean(took) == pytest.approx(timeout_s * (0.95 + 1 / 3), abs=5 * (1 / 18) ** 0.5 / 60**0.5)
+
+
+def test_without_a_leader_writes_are_lost_and_reads_wait() -> None:
+    """A write is in nobody's log, and its sender knows before its deadline; a read is answered by the new leader."""
+    rig = Rig(CLUSTER)
+    etcd_kills(rig, (0.5, "etcd-leader", 9.0))
+    read: list[Response] = []
+    rig.send(1)
+    call_in(rig.kernel, 0.7, rig.send, 2)
+    call_in(rig.kernel, 0.7, rig.link.send, Get("task/", "task0"), read.append)
+    call_in(rig.kernel, 4.0, rig.send, 3)
+    rig.kernel.run(until=0.9)
+    assert set(rig.answers) == {1}
+    assert not read
+    rig.kernel.run(until=0.7 + CLUSTER.request_timeout_s / 2)
+    assert isinstance(rig.answers[2], Unknown)
+    (found,) = read
+    assert isinstance(found, Found)
+    assert [kv.key for kv in found.kvs] == ["task/001"]
+    rig.kernel.run(until=6.0)
+    assert isinstance(rig.answers[3], TxnDone)
+    assert rig.stored() == ["task/001", "task/003"]
+
+
+def test_an_acknowledged_write_survives_its_leader_and_both_fates_of_others_occur() -> None:
+    fates: set[tuple[bool, bool]] = set()
+    for seed in range(40):
+        rig = Rig(CLUSTER, seed=seed)
+        for number in range(40):
+            call_in(rig.kernel, number * 0.0007, rig.send, number)
+        etcd_kills(rig, (0.02, "etcd-leader", 1.0), seed=seed)
+        rig.kernel.run(until=6.0)
+        stored = set(rig.stored())
+        assert len(rig.answers) == 40
+        for number, answer in rig.answers.items():
+            fates.add((isinstance(answer, TxnDone), f"task/{number:03d}" in stored))
+    assert fates == {(True, True), (False, True), (False, False)}
+
+
+def test_a_majority_that_is_lost_during_the_election_answers_nobody() -> None:
+    rig = Rig(CLUSTER)
+    etcd_kills(rig, (0.5, "etcd-leader", 9.0), (0.8, "etcd-leader", 4.0))
+    call_in(rig.kernel, 0.6, rig.send, 1)
+    rig.kernel.run(until=4.5)
+    assert isinstance(rig.answers[1], Unknown)
+    assert not rig.station.up, "the election that was under way has no voters"
+    rig.kernel.run(until=4.9 + CLUSTER.etcd_start_s)
+    assert rig.station.up
+
+
+def test_watches_resume_after_an_election_without_gap_or_duplicate() -> None:
+    rig = Rig(CLUSTER)
+    rig.link.watch(Watch("task", "task/", "task0", 1))
+    for number in range(200):
+        call_in(rig.kernel, 0.02 * number, rig.send, number)
+    etcd_kills(rig, (0.5, "etcd-leader", 1.0))
+    rig.kernel.run(until=10.0)
+    assert len(rig.seen()) == len(set(rig.seen()))
+    assert sorted(rig.seen()) == rig.stored()
+    assert 100 <= len(rig.seen()) < 200

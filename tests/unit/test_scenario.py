@@ -113,6 +113,14 @@ BURST = 'arrivals = {process = "burst"}\n'
             "faults[0]: worker_kill needs a target like 'worker-1', not 'scheduler-1'",
         ),
         (MINIMAL + '[[faults]]\nkind = "etcd_kill"\nat_s = 1\ntarget = "etcd-1"', "etcd_kill needs 'duration_s'"),
+        (
+            MINIMAL + '[[faults]]\nkind = "etcd_kill"\nat_s = 1\ntarget = "leader"\nduration_s = 1',
+            "needs a target like 'etcd-1' or 'etcd-leader' or 'etcd-follower', not 'leader'",
+        ),
+        (
+            MINIMAL + '[[faults]]\nkind = "etcd_kill"\nat_s = 1\ntarget = "etcd-follower"\nduration_s = 1',
+            "faults[0].target is 'etcd-follower', but the last etcd is 'etcd-1' (topology)",
+        ),
         ("name = ", "is not TOML"),
     ],
 )
