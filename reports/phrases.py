@@ -29,7 +29,8 @@ PHRASES = (
     mark("watch #"), mark("poll, fixed rate #"), mark("poll, fixed rate, # workers #"),
     mark("latency beyond execution, poll, mean #"), mark("wait for an assignment, poll, mean #"),
     mark("tasks of # on # workers #"), mark("# schedulers #"), mark("# of # tasks run twice"),
-    mark("one of three killed"), mark("all done"), mark("submit to start p99 #"),
+    mark("one of three killed"), mark("a follower of three killed"), mark("the leader of three killed"),
+    mark("all done"), mark("submit to start p99 #"),
     mark("# workers, # cores, # schedulers #"),
     mark(
         "dispatch is by watch, or tasks end just before a pull: with one every #, a task of # misses it and holds its "

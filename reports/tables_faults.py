@@ -19,15 +19,19 @@ KINDS = {
     "scheduler_stop": mark("scheduler hangs (SIGSTOP)"),
     "etcd_kill": mark("etcd member killed (kill -9) and restarted"),
     "partition": mark("worker cut off from etcd"),
+    "etcd-leader": mark("leader of etcd killed (kill -9) and restarted"),
+    "etcd-follower": mark("follower of etcd killed (kill -9) and restarted"),
 }
+"""By the fault's target, where it is a role, or its kind."""
 COUNTS = ("submitted", "completed", "lost", "committed_twice", "executed_twice")
 RECOVERY = ("recovery_s.p50", "recovery_s.p95", "recovery_s.max")
 
 
 def kinds_of(one: Scenario) -> str:
     """The faults of a scenario in words, each once."""
-    kinds = dict.fromkeys(str(fault.get("kind")) for fault in one.faults)
-    return gettext("; ").join(gettext(KINDS.get(kind, kind)) for kind in kinds)
+    kinds = ((str(fault.get("target")), str(fault.get("kind"))) for fault in one.faults)
+    words = dict.fromkeys(KINDS.get(target) or KINDS.get(kind, kind) for target, kind in kinds)
+    return gettext("; ").join(gettext(word) for word in words)
 
 
 def failures(scenarios: Sequence[Scenario], caption: str) -> Md:

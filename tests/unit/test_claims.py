@@ -388,6 +388,16 @@ def test_a_cluster_costs_time(tmp_path: Path, members: float, verdict: str) -> N
     assert verdicts(tmp_path)["OPT-5"].verdict == verdict
 
 
+def test_killed_members_are_told_apart(tmp_path: Path) -> None:
+    run(tmp_path, "latency-watch", **latencies(enqueue=0.002))
+    run(tmp_path, "members-3", **latencies(enqueue=0.004))
+    broken = {"completed": fig(59), "submitted": fig(60), "lost": fig(1), "committed_twice": fig(0)}
+    run(tmp_path, "members-3-leader", **latencies(dispatch=1.5), **broken)
+    measured = verdicts(tmp_path)["OPT-5"].measured
+    assert "the leader of three killed: 1 not completed, 1 lost, submit to start p99 3,000 ms" in measured
+    assert "follower" not in measured
+
+
 def test_knobs(tmp_path: Path) -> None:
     good(tmp_path)
     run(tmp_path, "tuning-pull-100", **latencies(overhead=0.1))
