@@ -12,6 +12,7 @@ import itertools
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +24,18 @@ from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 from core.model import TaskSpec
 from experiments import environment, etcd_metrics
-from experiments.calibration import decisions, fit, resting, server, slots, starts
+from experiments.calibration import decisions, fit, resting, scaling, server, slots, starts
 from experiments.calibration.book import Book
+from experiments.calibration.clock import own_cpu_s
 from experiments.validation.engine import OnStep, Step
 from experiments.world import ExperimentError, Tell
-from sim.parameters import Profile, save
+from sim.parameters import REFERENCE, Profile, load, save
 
 STEP_S, STEP_QUICK_S = 1.2, 0.6
 FIT_S, FIT_QUICK_S = 60.0, 12.0
 """What one measurement and the fit take on a fast machine: the bar's time left corrects itself on a slow one."""
 OTHER_STEPS = 3
+SCALE_STEP_S = 0.7
 OWN_FLAGS = ("--name=", "--data-dir=", "-urls=", "--initial-cluster")
 
 
@@ -41,14 +44,32 @@ def run(out: Path, *, quick: bool = False, allow_known_bad: bool = False, on_ste
 
     Raises ExperimentError, with a sentence for the user: no etcd, or one that acknowledges before its fsync; OSError.
     """
+    tell = _paced(on_step, quick=quick)
+    return _written(out, lambda binary: _measure(binary, tell, quick=quick), allow_known_bad=allow_known_bad)
+
+
+def run_scaled(out: Path, *, allow_known_bad: bool = False, on_step: OnStep = lambda _: None) -> Profile:
+    """The reference profile at this machine's speed, in some ten seconds. The rest as `run`."""
+    said = itertools.count()
+
+    def tell(what: str) -> None:
+        on_step(Step(next(said) * SCALE_STEP_S, (scaling.STEPS + 1) * SCALE_STEP_S, what))
+
+    return _written(
+        out,
+        lambda binary: scaling.scale(load(REFERENCE), REFERENCE.stem, binary, tell),
+        allow_known_bad=allow_known_bad,
+    )
+
+
+def _written(out: Path, measure: Callable[[Server], Profile], *, allow_known_bad: bool) -> Profile:
     if out.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file", str(out))
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent):
         pass  # it can be written: better known now than after the measurement
     try:
-        binary = find_server(durable=not allow_known_bad)
-        profile = _measure(binary, _paced(on_step, quick=quick), quick=quick)
+        profile = measure(find_server(durable=not allow_known_bad))
     except EtcdServerError as error:
         raise ExperimentError(str(error)) from error
     save(profile, out)
@@ -69,7 +90,7 @@ def _paced(on_step: OnStep, *, quick: bool) -> Tell:
 
 def _measure(binary: Server, tell: Tell, *, quick: bool) -> Profile:
     began = time.monotonic()
-    before, own_before = environment.machine_load(began), _cpu_s()
+    before, own_before = environment.machine_load(began), own_cpu_s()
     book = Book()
     cores = psutil.cpu_count() or 1
     book.put("cores", float(cores), "", "this machine")
@@ -80,7 +101,7 @@ def _measure(binary: Server, tell: Tell, *, quick: bool) -> Profile:
         _submits(book, etcd, quick=quick)
         tell("a system at rest")
         idle = resting.watch(etcd, quick=quick)
-        about = _about(etcd, before, _cpu_s() - own_before)
+        about = _about(etcd, before, own_cpu_s() - own_before)
         tell("starts")
         starts.measure(book, etcd, quick=quick)
         book.put("max_operations", float(etcd.max_txn_ops), "", "flag of the embedded server")
@@ -92,9 +113,15 @@ def _measure(binary: Server, tell: Tell, *, quick: bool) -> Profile:
 
 def advice(profile: Profile) -> list[str]:
     """Sentences for the user: how well the fit meets what was seen, and whether the machine was quiet."""
-    lines = [
-        f"fit: {profile.parameters['send_s'].source.partition('mean error: ')[2].partition(';')[0]} off on average"
-    ]
+    scaled = profile.about.get("scaled")
+    if scaled:
+        lines = [
+            "scaled from {profile}: Python takes {python:.2f} times the CPU time, etcd {etcd:.2f} times, "
+            "the disk {disk:.2f} times the time".format(**scaled)
+        ]
+    else:
+        off = profile.parameters["send_s"].source.partition("mean error: ")[2].partition(";")[0]
+        lines = [f"fit: {off} off on average"]
     load = profile.about["load"]
     if load["disturbed"]:
         lines.append(f"warning: {load['disturbance']}: the figures are those of a busy machine; calibrate again")
@@ -116,19 +143,6 @@ def _about(etcd: EmbeddedEtcd, before: environment.Load, own_s: float) -> dict[s
 def _flags(etcd: EmbeddedEtcd) -> list[str]:
     """What the server was started with, without its own folders and addresses."""
     return [flag for flag in psutil.Process(etcd.pid()).cmdline()[1:] if not any(own in flag for own in OWN_FLAGS)]
-
-
-def _cpu_s() -> float:
-    """CPU time of this process and everything it has started and starts."""
-    times = psutil.Process().cpu_times()
-    total = times.user + times.system + times.children_user + times.children_system
-    for child in psutil.Process().children(recursive=True):
-        try:
-            one = child.cpu_times()
-        except psutil.Error:
-            continue
-        total += one.user + one.system
-    return float(total)
 
 
 def _code(book: Book, *, quick: bool) -> None:

@@ -105,9 +105,13 @@ def write_calibration(root: Path, profile: Path | None) -> None:
 
 
 def speed(about: dict[str, Any]) -> dict[str, Any]:
-    """Of the machine that was calibrated, in what every real repetition measures too: the median of a single put."""
+    """Of the machine that was calibrated, in what every real repetition measures too: the median of a single put.
+
+    Where the parameters were only scaled to it, also by what.
+    """
     puts = [cell["p50_ms"] for cell in about.get("cells", ()) if cell.get("cell") == SINGLE_PUTS]
-    return {"when": about.get("when"), "put_p50_ms": puts[0]} if puts else {}
+    scaled = {"scaled": about["scaled"]} if about.get("scaled") else {}
+    return {"when": about.get("when"), "put_p50_ms": puts[0], **scaled} if puts else {}
 
 
 def _write_json(path: Path, what: Any) -> None:

@@ -111,6 +111,7 @@ PHRASES = (
     mark("CPU time of the server that tells a watcher"),
     mark("CPU time of the client by keys read"), mark("CPU time of the server by keys read"),
     mark("Client.submit_specs, CPU time"), mark("a system of # workers at rest for #, less # for keepalives"),
+    mark("scaled by #"),
     mark("an exchange of bytes over loopback, halved"), mark("fitted on the model, # transactions in # cells"),
     mark("mean error"), mark("latency p50 #"), mark("client CPU #"), mark("server CPU #"), mark("puts per fsync #"),
     mark("fsync #"), mark("no stolen time in holes of at least #"),

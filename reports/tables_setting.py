@@ -89,6 +89,8 @@ class Speeds(NamedTuple):
 
     there_ms: Known
     here_ms: Known
+    scaled: dict[str, Known]
+    """Where parameters of another machine were scaled: by what the costs of Python, etcd and the disk."""
 
     @property
     def alike(self) -> bool:
@@ -103,7 +105,13 @@ def speeds(runs: Runs) -> Speeds | None:
         return None
     source = Source("*/real/*/environment.json", "etcd.put_p50_ms")
     there = runs.known(there_ms, "calibrated.json", "put_p50_ms")
-    return Speeds(there, Known(statistics.median(here), source))
+    factors = runs.calibrated.get("scaled", {})
+    scaled = {
+        name: runs.known(factors[name], "calibrated.json", f"scaled.{name}")
+        for name in ("python", "etcd", "disk")
+        if name in factors
+    }
+    return Speeds(there, Known(statistics.median(here), source), scaled)
 
 
 def _puts(runs: Runs) -> str:

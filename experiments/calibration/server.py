@@ -130,7 +130,7 @@ def conclude(book: Book, found: Found, tell: Tell, *, cores: int, quick: bool, d
     holes.conclude(book, found.holes, found.stolen_s, found.busy_s)
     tell("fitting: the model does the same, and its costs are moved until it looks like the server")
     rows = _fit(book, seen, cores, quick=quick)
-    return Kept([_cell(cell, one) for cell, one in seen.items()], rows, write_times(book, seen))
+    return Kept([row(cell, one) for cell, one in seen.items()], rows, write_times(book, seen))
 
 
 def _disk(book: Book, seen: dict[Cell, Seen]) -> None:
@@ -229,7 +229,7 @@ def write_times(book: Book, seen: dict[Cell, Seen]) -> tuple[WriteTimes, ...]:
     return tuple(rows)
 
 
-def _cell(cell: Cell, seen: Seen) -> dict[str, float | str]:
+def row(cell: Cell, seen: Seen) -> dict[str, float | str]:
     """A row for the record: what was seen, to judge the fit by."""
     places = max(1, cell.sequence)
     return {

@@ -33,7 +33,13 @@ class Lives(NamedTuple):
 
 def measure(book: Book, etcd: EmbeddedEtcd, *, quick: bool) -> None:
     """Raises ExperimentError where a process does not come to life."""
-    rounds = 1 if quick else ROUNDS
+    processes(book, etcd, rounds=1 if quick else ROUNDS)
+    with EmbeddedEtcd(server=etcd.server) as fresh:  # the one that was measured has a large log to read again
+        _restarts(book, fresh, RESTARTS_QUICK if quick else RESTARTS)
+
+
+def processes(book: Book, etcd: EmbeddedEtcd, *, rounds: int) -> None:
+    """Those of Tandem alone. Raises ExperimentError where one does not come to life."""
     with Components(Topology(workers=1), ",".join(etcd.endpoints), "/calibrate-starts/") as components:
         lives = [_lives(components) for _ in range(rounds)]
     worker_s = [life.again_s - RESTART_FIRST_S for life in lives]
@@ -42,8 +48,6 @@ def measure(book: Book, etcd: EmbeddedEtcd, *, quick: bool) -> None:
     _put(book, "worker_start_s", "from the second start of a worker by its nanny", worker_s)
     _put(book, "nanny_start_s", "a worker's first start, less that", nanny_s)
     _put(book, "nanny_revoke_s", "from the death of a worker to the end of its lease", [one.revoked_s for one in lives])
-    with EmbeddedEtcd(server=etcd.server) as fresh:  # the one that was measured has a large log to read again
-        _restarts(book, fresh, RESTARTS_QUICK if quick else RESTARTS)
 
 
 def _restarts(book: Book, etcd: EmbeddedEtcd, rounds: int) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import zlib
 from pathlib import Path
 
 from experiments.planning import answer, syntax, targets
@@ -9,6 +10,7 @@ from experiments.planning.evaluate import Told
 from experiments.planning.question import Question
 from experiments.sources import digest
 from experiments.sweep import values_of
+from sim.parameters import REFERENCE
 
 ARRIVALS, SERVICE, TARGET = "poisson:100/s", "lognormal:0.1s:cv=1", "p99<0.6"
 QUICK_TASKS = 1_000
@@ -30,7 +32,7 @@ def write(root: Path, *, quick: bool, profile: Path | None, tell: Told = lambda 
 
     Raises ExperimentError, ScenarioError, OSError.
     """
-    key = f"{digest(SOURCES)}-{quick}-{profile}"
+    key = f"{digest(SOURCES)}-{quick}-{zlib.crc32((profile or REFERENCE).read_bytes())}"
     stamp = root / KEY
     if (root / answer.PLAN).is_file() and stamp.is_file() and stamp.read_text() == key:
         return

@@ -6,6 +6,7 @@ import pytest
 
 from core.etcd.binary import Server, find_server
 from experiments import calibrate
+from experiments.calibration import scaling
 from experiments.validation.engine import Step
 from experiments.world import ExperimentError
 from sim import parameters
@@ -39,6 +40,22 @@ def test_a_calibrated_profile_drives_the_model(tmp_path: Path, durable_server: S
     specs = load.specs[:50]
     result = simulate(SimConfig(Load(specs, [0.0] * 50, [0.0] * 50), values=values))
     assert result.unfinished == 0
+
+
+def test_the_reference_is_scaled_to_this_machine(tmp_path: Path) -> None:
+    path = tmp_path / "here.json"
+    steps: list[Step] = []
+    profile = calibrate.run_scaled(path, on_step=steps.append)
+    assert parameters.load(path) == profile
+    assert len(steps) == scaling.STEPS
+    assert steps[-1].done_s < steps[-1].total_s
+    known = parameters.load()
+    factors = profile.about["scaled"]
+    assert 0.1 < factors["python"] < 50.0, "another machine, not another planet"
+    assert profile.values().send_s == pytest.approx(known.values().send_s * factors["python"], rel=1e-3)
+    assert profile.values().worker_start_s != known.values().worker_start_s
+    (said,) = [line for line in calibrate.advice(profile) if line.startswith("scaled from reference")]
+    assert f"{factors['disk']:.2f}" in said
 
 
 def test_an_etcd_that_acknowledges_too_early_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from experiments.planning import answer, example
+from sim.parameters import REFERENCE
 
 
 @pytest.fixture
@@ -38,6 +39,14 @@ def test_code_that_has_changed_another_plan(tmp_path: Path, plans: list[Any], mo
     example.write(tmp_path, quick=True, profile=None)
     monkeypatch.setattr(example, "digest", lambda _: "another")
     example.write(tmp_path, quick=True, profile=None)
+    assert len(plans) == 2
+
+
+def test_parameters_that_were_measured_anew_another_plan(tmp_path: Path, plans: list[Any]) -> None:
+    profile = tmp_path / "profile.json"
+    for change in (b"", b"", b"\n"):
+        profile.write_bytes(REFERENCE.read_bytes() + change)
+        example.write(tmp_path, quick=True, profile=profile)
     assert len(plans) == 2
 
 

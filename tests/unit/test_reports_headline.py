@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from experiments import summary
 from reports import headline, tables_claims, tables_deployment, tables_setting
 from reports.estimate import Estimate
 from reports.runs import Runs, load_runs
@@ -160,7 +161,21 @@ def test_whether_the_parameters_are_of_a_machine_as_fast_as_this_one(
     (root / name / "real/0/environment.json").write_text('{"etcd": {"put_p50_ms": 2.0}}')
     found = tables_setting.speeds(load_runs(root))
     assert found is not None
-    assert (found.there_ms, found.here_ms, found.alike) == (there_ms, 2.0, alike)
+    assert (found.there_ms, found.here_ms, found.alike, found.scaled) == (there_ms, 2.0, alike, {})
+
+
+def test_parameters_that_were_scaled_say_by_how_much(tmp_path: Path) -> None:
+    root = write_runs(tmp_path, POLLED[:1], repetitions=1)
+    name = next(iter(load_runs(root).scenarios))
+    about = {
+        "cells": [{"cell": "1 x 1 puts", "p50_ms": 2.1}],
+        "scaled": {"profile": "reference", "python": 1.5, "etcd": 1.25, "disk": 3.0, "latency": 2.0},
+    }
+    (root / "calibrated.json").write_text(json.dumps(summary.speed(about)))
+    (root / name / "real/0/environment.json").write_text('{"etcd": {"put_p50_ms": 2.0}}')
+    found = tables_setting.speeds(load_runs(root))
+    assert found is not None
+    assert found.scaled == {"python": 1.5, "etcd": 1.25, "disk": 3.0}
 
 
 CLAIM = {

@@ -17,6 +17,7 @@ from experiments.schema import Scenario
 from experiments.suite import Job, Plan
 from experiments.validation.store import DONE
 from experiments.world import ExperimentError
+from sim.parameters import REFERENCE
 
 TEXT = """
 name = "{name}"
@@ -316,6 +317,23 @@ def test_the_quick_report_begins_anew_once_it_is_complete_and_the_full_one_does_
     assert "0 of 1 repetitions" in make_report(*full)
     assert "1 of 1 repetitions" in make_report(*full, "--fresh", "--dry-run")
     assert len(done(short_report / "runs")) == 1
+
+
+def test_this_machines_speed_is_measured_for_a_report_and_kept_when_it_goes_on(
+    short_report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs, measured = short_report / "runs", []
+
+    def scaled(path: Path, **_: object) -> None:
+        measured.append(path)
+        shutil.copyfile(REFERENCE, path)
+
+    monkeypatch.setattr("experiments.calibrate.run_scaled", scaled)
+    monkeypatch.setattr("experiments.suite_console.run", lambda *_: None)
+    for anew in (False, False, True):
+        report.measure(suite.Plan([], runs, ("sim",), profile=runs / report.PROFILE), anew=anew, quick=True)
+    report.measure(suite.Plan([], runs, ("sim",), profile=short_report / "mine.json"), anew=True, quick=True)
+    assert measured == [runs / report.PROFILE] * 2
 
 
 def test_scenarios_of_another_set_are_removed_from_the_reports_own_folder(short_report: Path) -> None:
