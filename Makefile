@@ -48,6 +48,11 @@ curves: setup  ## measure scaling curves: knee and binding resource (10 to 15 mi
 validate: setup  ## compare the model with the real system (30 minutes; QUICK=1: 6; goes on where it was stopped)
 	@$(BIN)/tandem-bench validate $(if $(QUICK),--quick)
 
+.PHONY: notebooks
+notebooks: setup  ## open the notebooks in a browser (the first time JupyterLab is fetched into .venv, some 100 MB)
+	@$(BIN)/jupyter lab --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet jupyterlab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
+
 .PHONY: catalogue
 catalogue: setup  ## bring the translations (reports/locale) up to date with the texts; lists what is missing
 	@$(BIN)/python -m reports.catalogue

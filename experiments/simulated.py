@@ -14,9 +14,10 @@ from experiments import trace
 from experiments.components import config_of
 from experiments.metrics import RESOURCE_COLUMNS
 from experiments.overrides import of_model
+from experiments.scenario import ScenarioError
 from experiments.schema import Scenario
 from experiments.workload import BASE_MS, Workload
-from experiments.world import ExperimentError, Measured, Tell, join
+from experiments.world import Measured, Tell, join
 from sim import aftermath, parameters
 from sim.config import Fault, Load, SimConfig, SimResult
 from sim.run import simulate
@@ -41,7 +42,7 @@ class SimulatedWorld:
     ) -> None:
         """`values`: the parameters themselves, without a profile. `refinement`: how finely etcd is modelled.
 
-        `replica`: the same load through other randomness of the model's own. Raises ExperimentError where the profile
+        `replica`: the same load through other randomness of the model's own. Raises ScenarioError where the profile
         cannot be used.
         """
         self._refinement, self._replica = refinement, replica
@@ -55,7 +56,7 @@ class SimulatedWorld:
         try:
             loaded = parameters.load(path)
         except ValueError as error:
-            raise ExperimentError(str(error)) from error
+            raise ScenarioError(str(error)) from error
         self._values, self._about = loaded.values(), {"profile": path.stem, **loaded.about}
 
     def __enter__(self) -> Self:

@@ -100,7 +100,7 @@ def minutes(jobs: Sequence[suite.Job]) -> float:
 
 # --- the verdicts ------------------------------------------------------------------------------------------------
 
-STYLES = {"holds": "green", "does not hold": "red", "holds only if": "yellow", "not run": "dim"}
+STYLES = {"holds": "green", "does not hold": "red", "holds only if": "yellow", "not shown": "yellow", "not run": "dim"}
 
 
 def verdicts(root: Path) -> Table:

@@ -18,10 +18,11 @@ from joblib import Parallel, delayed
 
 from experiments import metrics, workload
 from experiments.run import figures_of
+from experiments.scenario import ScenarioError
 from experiments.schema import ArrivalTrace, Empirical, Scenario
 from experiments.simulated import SimulatedWorld
 from experiments.workload import Workload
-from experiments.world import ExperimentError, Measured
+from experiments.world import Measured
 from sim import parameters
 
 T = TypeVar("T")
@@ -60,12 +61,12 @@ def jobs_of(one: Scenario, repetitions: int, values: parameters.Values | None = 
 def values_of(profile: Path | None = None, *, cores: int | None = None) -> parameters.Values:
     """The model's parameters from a profile (None: the one that comes with Tandem), on a host of `cores`.
 
-    Raises ExperimentError where the profile cannot be used.
+    Raises ScenarioError where the profile cannot be used.
     """
     try:
         values = parameters.load(profile or parameters.REFERENCE).values()
     except ValueError as error:
-        raise ExperimentError(str(error)) from error
+        raise ScenarioError(str(error)) from error
     return values if cores is None else msgspec.structs.replace(values, cores=cores)
 
 

@@ -50,6 +50,8 @@ def agreement(runs: Runs) -> list[Agreement]:
 
     filling = {one.name: one for group in (selection.scaling(runs), selection.polling(runs)) for one in group}
     found = [_agreement(gettext("steady throughput of tasks that fill slots"), pairs([*filling.values()], steady_of))]
+    short = pairs([*selection.knee(runs), *selection.schedulers(runs)], figure("throughput_per_s"))
+    found.append(_agreement(gettext("throughput of short tasks, which processors bound"), short))
     for mode, what in (
         ("watch", gettext("median wait from submit to start, watch")),
         ("poll", gettext("median wait from submit to start, poll")),

@@ -132,6 +132,7 @@ PHRASES = (
     mark("this machine"), mark("watchers are told before the answer leaves"),
     mark("what a watcher adds to the server's CPU time, # messages"),
     mark("what watching adds to a busy client's CPU time, # messages"), mark("writing moments to a spool"),
+    mark("more runs, or another load, may show it"),
     # what gives way first in a plan
     mark("slots"), mark("processors of the host"), mark("a scheduler process (one core at most)"),
     mark("a worker process (one core at most)"), mark("the client process (one core at most)"),
@@ -140,8 +141,8 @@ PHRASES = (
 WITH_NAMES = (
     mark("* is not meant: no throughput was surely lost with it"),
     mark("* is not meant, which changed nothing here"),
-    mark("more runs, or another load, show it: with * no throughput was surely lost"),
-    mark("more runs, or another load, show it: * changed nothing here"),
+    mark("with * no throughput was surely lost"),
+    mark("* changed nothing here"),
     mark("short tasks (*)"),
     mark("make report ran # benchmarks and the load tests *"),
 )

@@ -190,7 +190,8 @@ def fleets(scenarios: Sequence[Scenario], caption: str) -> Md:
     """Clusters past one machine: the model's answer."""
     columns = [
         name(), size(), told(gettext("schedulers"), "schedulers"), _changed_model(),
-        told(gettext("tasks/s offered"), "rate_per_s"), only("sim", gettext("tasks/s"), "throughput_per_s"),
+        told(gettext("tasks/s offered"), "rate_per_s"),
+        only("sim", gettext("tasks/s, steady"), "steady_throughput_per_s"),
         *(only("sim", f"{label} (ms)", key, MS) for label, key in (
             (gettext("submit to start p50"), DISPATCH[0]), (gettext("submit to start p99"), DISPATCH[2]))),
         share(gettext("busiest scheduler"), figure("cpu_share_of.scheduler"), "sim"), repetitions(),

@@ -16,8 +16,10 @@ from reports.provenance import Source, sourced
 FILE = "claims.json"
 VERDICT_CLASSES = (
     ("holds only", "partly"),
+    ("holds on a", "partly"),
     ("only if", "partly"),
     ("partly", "partly"),
+    ("not shown", "partly"),
     ("holds", "holds"),
     ("beaten", "holds"),
     ("does not", "fails"),
@@ -25,7 +27,16 @@ VERDICT_CLASSES = (
     ("refuted", "fails"),
     ("contradicted", "fails"),
 )
-VERDICTS = (mark("holds"), mark("holds only if"), mark("does not hold"), mark("not run"), mark("not judged"))
+VERDICTS = (
+    mark("holds"),
+    mark("holds only if"),
+    mark("does not hold"),
+    mark("not shown"),
+    mark("not run"),
+    mark("not judged"),
+)
+SHORT = {"holds only if": mark("holds on a condition")}
+"""Where the condition does not follow."""
 _GLUED = re.compile(r"(?<=\d) (?=m?s\b)|(?<=\(n) (?==)|(?<=\(n =) (?=\d)|(?<=\d) (?=or \d+\))")
 """Spaces that must not end a line: before a unit, and in `(n = 1 or 2)`."""
 NBSP_THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -84,7 +95,7 @@ def headline(rows: Sequence[dict[str, Any]], caption: str) -> Md:
     for claim in rows:
         stated = sourced(escape(gettext(str(claim.get("stated")))), _source(claim, "stated"))
         name = Md(f"**{escape(claim.get('id'))}** {stated}")
-        word = split_verdict(claim.get("verdict"))[0]
+        word = SHORT.get(known := split_verdict(claim.get("verdict"))[0], known)
         figures = [_first(claim, key) for key in ("measured", "predicted")]
         cells.append([name, *figures, verdict(word), evidence(None, (claim.get("evidence") or [])[:1])])
     header = [gettext("claim"), gettext("measured"), gettext("model"), gettext("verdict"), gettext("run")]
@@ -134,6 +145,7 @@ TOLD = {
     "holds": (mark("{count} holds"), mark("{count} hold")),
     "holds only if": (mark("{count} holds only under a condition"), mark("{count} hold only under a condition")),
     "does not hold": (mark("{count} does not hold"), mark("{count} do not hold")),
+    "not shown": (mark("{count} was not shown"), mark("{count} were not shown")),
     "not run": (mark("{count} was not run"), mark("{count} were not run")),
 }
 

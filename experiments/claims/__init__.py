@@ -21,6 +21,7 @@ from experiments.claims import (
 )
 from experiments.claims.reading import Runs
 from experiments.claims.verdict import NOT_RUN, Claim, Rule, Verdict
+from experiments.scenario import ScenarioError
 
 CLAIMS = Path(__file__).with_name("claims.toml")
 FILE = "claims.json"
@@ -64,7 +65,14 @@ def load() -> list[Claim]:
 
 
 def write(root: Path) -> Path:
-    """Judge the runs under `root` and write `claims.json` there."""
+    """Judge the runs under `root` and write `claims.json` there.
+
+    Raises ScenarioError where a file of theirs is damaged.
+    """
     path = root / FILE
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(evaluate(root)), indent=2) + b"\n")
+    try:
+        judged = evaluate(root)
+    except (ValueError, msgspec.DecodeError) as error:
+        raise ScenarioError(f"a run cannot be read: {error}") from error
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(judged), indent=2) + b"\n")
     return path

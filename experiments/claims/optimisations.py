@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from experiments.claims.reading import Runs
-from experiments.claims.verdict import NOT_RUN, PER_SECOND, THROUGHPUT, Change, Finding, Rule, change, judge, untold
+from experiments.claims.verdict import (
+    NOT_RUN,
+    PER_SECOND,
+    THROUGHPUT,
+    Change,
+    Finding,
+    Rule,
+    change,
+    judge,
+    unshown,
+    untold,
+)
 from experiments.phrases import MIN_FOR_INTERVAL, join
 
 BASE = "ablation-baseline"
@@ -33,17 +44,15 @@ def _ablations(parts: Sequence[Part], shown: Sequence[Part] = (), missing: str =
         if not helping:
             hurting = all(found == "more" for found in changes.values())
             certain = all(runs.count(part.scenario) >= MIN_FOR_INTERVAL for part in (Part(BASE, ""), *parts))
-            return judge(False if hurting and certain else _unshown(idle), measured, predicted)
+            if hurting and certain:
+                return judge(holds=False, measured=measured, predicted=predicted)
+            return unshown(measured, predicted, f"with {' and '.join(idle)} {NOTHING_LOST}")
         clauses = [missing] if missing else []
         if idle:
             clauses.insert(0, f"{' or '.join(idle)} is not meant: {NOTHING_LOST} with it")
         return judge("; ".join(clauses) or True, measured, predicted)
 
     return rule
-
-
-def _unshown(names: Sequence[str]) -> str:
-    return f"more runs, or another load, show it: with {' and '.join(names)} {NOTHING_LOST}"
 
 
 def _rates(runs: Runs, parts: Sequence[Part], world: str) -> str:
@@ -74,9 +83,7 @@ def _tuning(runs: Runs) -> Finding:
     measured, predicted = (_knobs(runs, world) for world in ("real", "sim"))
     without = [name for name, found in known.items() if found != "less"]
     if len(without) == len(known):
-        return judge(
-            f"more runs, or another load, show it: {' and '.join(without)} {CHANGED_NOTHING}", measured, predicted
-        )
+        return unshown(measured, predicted, f"{' and '.join(without)} {CHANGED_NOTHING}")
     condition = f"{' or '.join(without)} is not meant, which {CHANGED_NOTHING}"
     return judge(condition if without else True, measured, predicted)
 

@@ -16,7 +16,7 @@ from experiments.phrases import MIN_FOR_INTERVAL
 
 ABOUT = 0.10
 """The source rounds to "about"; its figures are bounds that no real system reaches exactly."""
-HOLDS, FAILS, ONLY_IF, NOT_RUN = "holds", "does not hold", "holds only if", "not run"
+HOLDS, FAILS, ONLY_IF, NOT_SHOWN, NOT_RUN = "holds", "does not hold", "holds only if", "not shown", "not run"
 
 STEADY = "steady_throughput_per_s"
 THROUGHPUT = "throughput_per_s"
@@ -34,7 +34,10 @@ class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """One row of the claims table. `verdict`: holds, does not hold, holds only if (`condition` goes on) or not run."""
+    """One row of the claims table.
+
+    `verdict`: holds, does not hold, holds only if, not shown (`condition` goes on from these two) or not run.
+    """
 
     id: str
     section: str
@@ -65,6 +68,11 @@ def judge(holds: bool | str, measured: str, predicted: str) -> Finding:  # noqa:
     if isinstance(holds, str):
         return Finding(ONLY_IF, measured, predicted, holds)
     return Finding(HOLDS if holds else FAILS, measured, predicted)
+
+
+def unshown(measured: str, predicted: str, reason: str) -> Finding:
+    """No difference was seen: neither shown nor refuted. `reason`: a clause that says what of."""
+    return Finding(NOT_SHOWN, measured, predicted, f"{reason}; more runs, or another load, may show it")
 
 
 def about(value: float | None, expected: float) -> bool:

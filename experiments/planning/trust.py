@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.planning.unseen import never_validated
+from experiments.planning.unseen import differences, never_validated
 from experiments.schema import Scenario, Topology
 from experiments.validation.region import Point, load_region
 from experiments.workload import Workload
@@ -15,8 +15,8 @@ from experiments.world import ExperimentError
 
 NOTHING = "nothing validated yet: 'tandem-bench validate' compares the model with the real system"
 ERRORS = ("throughput_per_s", "latency_s.overhead.p50", "latency_s.overhead.p95", "latency_s.overhead.p99")
-OTHER_DISPATCH = 3.0
-"""As far as eight times as many workers: another way of dispatching is another system."""
+OTHER_SYSTEM = 3.0
+"""As far as eight times as many workers: another way of dispatching, other faults, a slow disk."""
 SLACK = 0.02
 """A range reaches so far beyond its ends: 201 tasks a second are not outside of 1 to 200."""
 
@@ -106,7 +106,10 @@ def trust(question: Asked, points: Sequence[Point] | None = None, scenario: Scen
             raise ExperimentError(str(error)) from error
     if not points:
         return Trust()
-    nearest = min(points, key=lambda point: (distance(question, point), point.scenario))
+    names = [point.scenario for point in points]
+    others = {} if scenario is None else differences(scenario, names)
+    far = {point.scenario: distance(question, point, others.get(point.scenario, 0)) for point in points}
+    nearest = min(points, key=lambda point: (far[point.scenario], point.scenario))
     known = {point.dispatch for point in points}
     dimensions = [
         Dimension(
@@ -120,9 +123,9 @@ def trust(question: Asked, points: Sequence[Point] | None = None, scenario: Scen
     errors = {name: nearest.errors[name] for name in ERRORS if name in nearest.errors}
     return Trust(
         dimensions=tuple(dimensions),
-        never=() if scenario is None else never_validated(scenario, [point.scenario for point in points]),
+        never=() if scenario is None else never_validated(scenario, names),
         nearest=nearest.scenario,
-        distance=distance(question, nearest),
+        distance=far[nearest.scenario],
         errors=errors,
         points=len(points),
     )
@@ -149,9 +152,12 @@ def _dimension(name: str, value: float, validated: list[float]) -> Dimension:
     return Dimension(name=name.replace("_", " "), asked=f"{value:.4g}", validated=span, inside=inside)
 
 
-def distance(question: Asked, point: Point) -> float:
-    """Euclidean: doublings of sizes and rates, tenths of utilisation, halves of a coefficient of variation."""
-    squares = 0.0 if question.dispatch == point.dispatch else OTHER_DISPATCH**2
+def distance(question: Asked, point: Point, others: int = 0) -> float:
+    """Euclidean: doublings of sizes and rates, tenths of utilisation, halves of a coefficient of variation.
+
+    `others`: in how many things besides dispatch it is another system (`experiments.planning.unseen.differences`).
+    """
+    squares = ((question.dispatch != point.dispatch) + others) * OTHER_SYSTEM**2
     for name in NUMBERS:
         mine, other = getattr(question, name), getattr(point, name)
         unit = LINEAR.get(name)

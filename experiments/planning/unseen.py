@@ -23,6 +23,23 @@ def never_validated(asked: Scenario, names: Iterable[str]) -> tuple[str, ...]:
     return (*_load(asked, seen), *_faults(asked, seen), *_topology(asked, seen), *_settings(asked, seen))
 
 
+def differences(asked: Scenario, names: Iterable[str]) -> dict[str, int]:
+    """For each of these scenarios, in how many of two things it is another system: kinds of faults, a slow disk."""
+    known = [name for name in names if name in (*VALIDATION, *STRESS)]
+    return {
+        case.scenario.name: (_kinds(asked) != _kinds(case.scenario)) + (_slow(asked) != _slow(case.scenario))
+        for case in (cases(known) if known else ())
+    }
+
+
+def _kinds(one: Scenario) -> set[str]:
+    return {fault.kind for fault in one.faults}
+
+
+def _slow(one: Scenario) -> bool:
+    return one.topology.etcd_flush_delay_s > 0
+
+
 def _load(asked: Scenario, seen: Sequence[Scenario]) -> Iterable[str]:
     payload = asked.workload.payload_bytes
     largest = max(one.workload.payload_bytes for one in seen)

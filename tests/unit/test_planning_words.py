@@ -332,6 +332,21 @@ def test_what_no_validated_scenario_had_is_named(changes: dict[str, object], wor
     assert f"NEVER validated: {never}; nearest" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("changes", "nearest"),
+    [
+        ({}, "idle"),
+        ({"faults": [{"kind": "host_kill", "at_s": 1.0, "target": "worker-1", "duration_s": 1.0}]}, "host-kill"),
+        ({"topology": {"etcd_flush_delay_s": 0.005}}, "disk-slow-10ms"),
+    ],
+)
+def test_a_scenario_with_another_fault_or_disk_is_not_the_nearest(changes: dict[str, object], nearest: str) -> None:
+    """Points that are alike in all numbers, but for a little in the one that would be right."""
+    points = [point(name, workers=4 if name == nearest else 3) for name in ("disk-slow-10ms", "host-kill", "idle")]
+    found = trust.trust(trust.asked(Topology(), 100, 0.1, 1.0), points, scenario_of(**changes))
+    assert found.nearest == nearest
+
+
 def test_what_validated_scenarios_had_is_not_named() -> None:
     assert never_validated(scenario_of(workload={"payload_bytes": 10_000, "handler": "sleep"}), NAMES) == ()
     assert never_validated(scenario_of(topology={"dispatch": "poll"}), NAMES) == ()

@@ -191,7 +191,7 @@ def test_at_a_glance_a_claim_is_its_first_figure_a_word_and_a_run() -> None:
         "**THR-1** one worker: about 10/s",
         "watch 9.91/s (n\xa0=\xa03)",
         "—",
-        "[**holds only if**]{.verdict-partly}",
+        "[**holds on a condition**]{.verdict-partly}",
         "`scaling-1`",
     ]
 

@@ -342,3 +342,13 @@ def test_scenarios_of_another_set_are_removed_from_the_reports_own_folder(short_
     make_report("--full", "--world", "sim", "--out", short_report)
     assert not (short_report / "runs/older").exists()
     assert (short_report / "runs/burst/sim/0").exists()
+
+
+@pytest.mark.parametrize("file", ["metrics.json", "benchmarks.json"])
+def test_a_report_of_damaged_runs_is_refused_in_one_sentence(tmp_path: Path, file: str) -> None:
+    runs = tmp_path / "runs"
+    (runs / "scaling-3").mkdir(parents=True)
+    (runs / "scaling-3/metrics.json").write_text("{}")
+    (runs / ("scaling-3/metrics.json" if file == "metrics.json" else file)).write_text("{")
+    code, said = bench("report", "--runs", runs, "--out", tmp_path / "out")
+    assert (code, "a run cannot be read" in said, "Traceback" in said) == (2, True, False)

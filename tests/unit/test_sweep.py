@@ -10,9 +10,9 @@ import joblib
 import msgspec
 import pytest
 
+from experiments.scenario import ScenarioError
 from experiments.schema import Empirical, Exponential, Poisson, Scenario, Topology, Workload
 from experiments.sweep import Job, jobs_of, replicate, spread, values_of
-from experiments.world import ExperimentError
 
 SMALL = Scenario(
     name="small",
@@ -95,7 +95,7 @@ def test_nobody_is_told_that_a_process_was_replaced() -> None:
 def test_a_host_of_more_cores_and_a_profile_that_is_none(tmp_path: Path) -> None:
     assert values_of(cores=64).cores == 64
     (tmp_path / "broken.json").write_text("{")
-    with pytest.raises(ExperimentError, match=r"broken\.json"):
+    with pytest.raises(ScenarioError, match=r"broken\.json"):
         values_of(tmp_path / "broken.json")
 
 

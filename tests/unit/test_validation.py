@@ -227,7 +227,7 @@ def test_a_users_mistake_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["validate", *arguments])
-    assert done.exit_code == (3 if "--profile" in arguments else 2)
+    assert done.exit_code == 2
     assert not list(tmp_path.rglob(store.DONE))
     assert says in done.stderr
     assert "Traceback" not in done.stderr
