@@ -1,6 +1,8 @@
 """What the experiments show on the terminal: progress, results, and mistakes in one sentence."""
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +42,8 @@ def clear_errors(program: str) -> Iterator[None]:
     from experiments.scenario import ScenarioError  # noqa: PLC0415
     from experiments.world import ExperimentError  # noqa: PLC0415
 
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it cleans up as after Ctrl-C
     try:
         yield
     except ScenarioError as error:
@@ -94,7 +98,26 @@ def results(title: str, summaries: dict[str, dict[str, Any]]) -> Table:
         table.add_row(
             key.replace("_", " "), *("" if values[key] is None else f"{values[key]:,}" for values in summaries.values())
         )
+    left = [_unfinished(values) for values in summaries.values()]
+    if any(left):
+        table.add_row("did not end", *(f"{count:,}" for count in left), style="bold yellow")
     return table
+
+
+def _unfinished(values: dict[str, Any]) -> int:
+    """Acknowledged tasks that had not ended when nobody waited any longer."""
+    submitted, completed, lost = (values.get(name) or 0 for name in ("submitted", "completed", "lost"))
+    return max(0, int(submitted - completed - lost))
+
+
+def unfinished(summaries: dict[str, dict[str, Any]]) -> list[str]:
+    """A sentence for each world in which tasks did not end."""
+    return [
+        f"warning: {_unfinished(values):,} of {values['submitted']:,} tasks did not end "
+        f"({WORLD_TITLES.get(world, world)}): the figures are of those that did"
+        for world, values in summaries.items()
+        if _unfinished(values)
+    ]
 
 
 def _at(values: dict[str, Any], key: str) -> dict[str, Any]:

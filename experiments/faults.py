@@ -1,9 +1,12 @@
 """Breaks the real system as a scenario says, at the times it says, and mends it again."""
 
+import heapq
+import itertools
 import signal
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from core.etcd.embedded import EmbeddedEtcd
 from experiments.components import Components
@@ -11,6 +14,15 @@ from experiments.schema import ETCD_FOLLOWER, ETCD_LEADER, Fault, Scenario
 from experiments.world import ExperimentError
 
 Action = Callable[[], None]
+Make = Callable[[], str | None]
+"""Breaks something; its name, where the scenario names only what it is."""
+
+
+class NoLeader(Exception):  # noqa: N818  says what is, not what kind of class it is
+    """The members of etcd are electing one: what waits for it is tried again."""
+
+
+ELECTION_POLL_S = 0.05
 
 KEEP_INTERVAL_S = 0.2
 """How soon a component that was started again and has failed is started once more; a service manager waits as long."""
@@ -33,8 +45,12 @@ class Saboteur:
     """Applies faults in a thread of its own, and keeps what it started again alive."""
 
     def __init__(self, faults: tuple[Fault, ...], components: Components, etcd: EmbeddedEtcd | None) -> None:
-        plan = [step for fault in faults for step in _plan(fault, components, etcd)]
-        self._plan = sorted(plan, key=lambda step: step[0])
+        self.made: list[dict[str, str | float]] = []
+        """What was broken, and when: for the record."""
+        self._numbers = itertools.count()
+        self._plan: list[tuple[float, int, Action]] = []  # a heap: seconds after the start, and what to do then
+        for fault in faults:
+            self._later(fault.at_s, partial(self._make, fault, *_actions(fault, components, etcd)))
         self._components = components
         self._stop = threading.Event()
         self._error: Exception | None = None
@@ -56,29 +72,40 @@ class Saboteur:
         if self._error is not None:
             raise ExperimentError(f"a fault could not be made: {self._error}") from self._error
 
+    def _make(self, fault: Fault, make: Make, mend: Action | None) -> None:
+        began_s = self._now_s
+        try:
+            target = make() or fault.target
+        except NoLeader:
+            self._later(began_s + ELECTION_POLL_S, partial(self._make, fault, make, mend))
+            return
+        self.made.append({"kind": fault.kind, "target": target, "at_s": round(began_s, 3)})
+        if fault.duration_s is not None and mend is not None:
+            self._later(began_s + fault.duration_s, mend)
+
+    def _later(self, at_s: float, act: Action) -> None:
+        heapq.heappush(self._plan, (at_s, next(self._numbers), act))
+
+    @property
+    def _now_s(self) -> float:
+        return time.monotonic() - self._start
+
+    def _left_s(self) -> float:
+        """Until the next is due; not negative."""
+        return max(0.0, self._plan[0][0] - self._now_s) if self._plan else KEEP_INTERVAL_S
+
     def _run(self) -> None:
         try:
-            for at_s, act in self._plan:
-                while (left_s := self._start + at_s - time.monotonic()) > 0:
-                    if self._stop.wait(min(left_s, KEEP_INTERVAL_S)):
-                        return
+            while not self._stop.wait(min(self._left_s(), KEEP_INTERVAL_S)):
+                if self._left_s() > 0:
                     self._components.keep()
-                act()
-            while not self._stop.wait(KEEP_INTERVAL_S):
-                self._components.keep()
+                else:
+                    heapq.heappop(self._plan)[2]()
         except Exception as error:  # noqa: BLE001 - told to the main thread
             self._error = error
 
 
-def _plan(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) -> list[tuple[float, Action]]:
-    make, mend = _actions(fault, components, etcd)
-    plan = [(fault.at_s, make)]
-    if fault.duration_s is not None and mend is not None:
-        plan.append((fault.at_s + fault.duration_s, mend))
-    return plan
-
-
-def _actions(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) -> tuple[Action, Action | None]:
+def _actions(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) -> tuple[Make, Action | None]:
     name = fault.target
     again: Action = lambda: components.start_again(name)  # noqa: E731 - used in three cases
     match fault.kind:
@@ -104,24 +131,27 @@ def _actions(fault: Fault, components: Components, etcd: EmbeddedEtcd | None) ->
             raise ExperimentError("the fault 'partition' exists in the model only")
 
 
-def _etcd_kill(target: str, etcd: EmbeddedEtcd) -> tuple[Action, Action]:
+def _etcd_kill(target: str, etcd: EmbeddedEtcd) -> tuple[Make, Action]:
     """Kill a member by its name, or by what it is when its time has come; and start the same one again."""
     killed: list[int] = []
 
     def find() -> int:
+        if target not in (ETCD_LEADER, ETCD_FOLLOWER):
+            return int(target.rpartition("-")[2])
+        leader = etcd.leader()
+        if leader is None:
+            raise NoLeader
         if target == ETCD_LEADER:
-            return etcd.leader()
-        if target == ETCD_FOLLOWER:
-            leader = etcd.leader()
-            return next(one for one in range(1, etcd.members + 1) if one != leader and etcd.running(one))
-        return int(target.rpartition("-")[2])
+            return leader
+        return next(one for one in range(1, etcd.members + 1) if one != leader and etcd.running(one))
 
-    def make() -> None:
+    def make() -> str:
         killed.append(find())
         etcd.kill(killed[-1])
+        return f"etcd-{killed[-1]}"
 
     def mend() -> None:
         if not etcd.running(killed[-1]):  # another fault's end may have been earlier
-            etcd.restart(killed[-1])
+            etcd.restart(killed[-1], wait=False)  # others may be needed before it serves
 
     return make, mend

@@ -131,6 +131,7 @@ class RealWorld:
         rows, counts = join(workload, spools, after_run, start)
         facts = {
             **environment.disturbance(before, after, own_s),
+            "faults": saboteur.made,
             "unfinished": unfinished,
             "misplaced": after_run.misplaced,
         }

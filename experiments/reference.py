@@ -32,7 +32,7 @@ FAULTS = {
     "scheduler_kill": ("SIGKILL to a scheduler", "started again after it"),
     "scheduler_stop": ("SIGSTOP to a scheduler", "goes on after it"),
     "etcd_kill": (
-        "SIGKILL to the member; `etcd-leader` and `etcd-follower` are found when its time has come",
+        "SIGKILL to the member; `etcd-leader` and `etcd-follower` are found then, or once there is a leader",
         "required: started again on its data after it",
     ),
     "partition": ("a worker loses etcd; in the model only", "healed after it"),

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from experiments import workload
+from experiments.console import unfinished
 from experiments.planning.console import validated_lines
 from experiments.planning.trust import offered_rate, trust_run
 from experiments.schema import Scenario
@@ -16,7 +17,7 @@ ADVICE = "run it again on a quiet machine"
 
 def notes(one: Scenario, out: Path, summaries: dict[str, dict[str, Any]]) -> list[str]:
     """Sentences. Raises ExperimentError where the validated region cannot be read."""
-    told = []
+    told = unfinished(summaries)
     if "real" in summaries:
         told += _disturbed(out)
     if "sim" in summaries:

@@ -204,7 +204,7 @@ FAULT_TARGETS: dict[str, str] = {
 }
 
 ETCD_LEADER, ETCD_FOLLOWER = "etcd-leader", "etcd-follower"
-"""Targets of `etcd_kill` that are found when its time has come."""
+"""Targets of `etcd_kill` that are found when its time has come, or as soon as there is a leader."""
 
 
 class Fault(_Table, frozen=True):

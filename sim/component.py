@@ -1,11 +1,12 @@
 """The processes of the system: each life of a scheduler or a worker, and what brings a worker back (its nanny)."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from core.kv.requests import Revoke
+from core.kv.requests import Response, Revoke, Unknown
 from core.machine.messages import Drain, Execute, Message, Registered, Result, Trace
 from core.machine.replay import Recording, build, header, header_line, step_line
 from core.model import SchedulerRecord, WorkerRecord
@@ -28,6 +29,8 @@ IMPORT_PIECE_S = 0.005
 """An interpreter that starts is computing all the time; it shares its core."""
 CALM_LOG_LENGTH = 200_000
 """Changes that etcd keeps where nothing breaks: nobody then lags by more than moments."""
+REVOKE_RETRY_S, REVOKE_LIMIT_S = 0.1, 10.0
+"""As the real nanny (`core.runtime.nanny`)."""
 HANDLERS = ("cpu", "echo", "fail", "sleep")
 """What every worker has."""
 
@@ -220,11 +223,22 @@ class Component:
         self._compute(nanny, self._around.values.nanny_revoke_s, self._nanny, life)
 
     def _nanny(self, life: _Life) -> None:
-        for lease in life.leases:
-            self._around.etcd.request(Revoke(lease), lambda _: None)
-        if not life.draining:
+        self._revoke(life, list(life.leases), self._around.kernel.now + REVOKE_LIMIT_S)
+
+    def _revoke(self, life: _Life, leases: list[int], until: float) -> None:
+        """One lease after the other, each until etcd has done it or it is too late."""
+        if leases:
+            self._around.etcd.request(Revoke(leases[0]), partial(self._revoked, life, leases, until))
+        elif not life.draining:
             self._starting += 1
             call_in(self._around.kernel, self._around.values.nanny_restart_s, self._restart, self._starting)
+
+    def _revoked(self, life: _Life, leases: list[int], until: float, answer: Response) -> None:
+        kernel = self._around.kernel
+        if isinstance(answer, Unknown) and kernel.now < until:
+            call_in(kernel, REVOKE_RETRY_S, self._revoke, life, leases, until)
+        else:
+            self._revoke(life, leases[1:], until)
 
     def stop(self) -> None:
         """SIGSTOP."""

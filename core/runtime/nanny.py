@@ -25,6 +25,9 @@ RESTART_MAX_S = 5.0
 HEALTHY_AFTER_S = 10.0
 """A worker that lived this long starts anew with the shortest pause."""
 REVOKE_TIMEOUT_S = 2.0
+REVOKE_RETRY_S = 0.1
+REVOKE_LIMIT_S = 10.0
+"""While etcd elects a leader or starts again, a worker could not register either. After this, the lease may run out."""
 USAGE_ERROR = 2
 """Exit code of a user's mistake: starting again would not mend it."""
 UNREACHABLE = 3
@@ -59,11 +62,11 @@ class Nanny:
             registered = registered or bool(leases)
             if code in (0, USAGE_ERROR) or (code == UNREACHABLE and not registered):
                 break
-            self.revoke(leases)  # also of a worker that was killed while it drained
+            revoked = self.revoke(leases)  # also of a worker that was killed while it drained
             if self._ending.is_set():
                 break
-            revoked = "lease revoked, " if leases else ""
-            log.warning("worker process ended with %s: %sstarting another", exit_text(code), revoked)
+            lease = "" if not leases else "lease revoked, " if revoked else "etcd does not answer, its lease runs out, "
+            log.warning("worker process ended with %s: %sstarting another", exit_text(code), lease)
             if time.monotonic() - started > HEALTHY_AFTER_S:
                 pause_s = RESTART_FIRST_S
             if self._ending.wait(pause_s):
@@ -71,17 +74,21 @@ class Nanny:
             pause_s = min(2 * pause_s, RESTART_MAX_S)
         return 0 if self._ending.is_set() and code == -signal.SIGTERM else code  # ended before it could listen
 
-    def revoke(self, leases: Sequence[int]) -> None:
-        """Give up these leases of the worker that died. Takes the time of an import and of a connection."""
+    def revoke(self, leases: Sequence[int]) -> bool:
+        """Give up these leases of the worker that died; whether etcd did it. Takes an import and a connection."""
         if not leases:
-            return
+            return True
         from core.etcd.store import EtcdStore  # noqa: PLC0415
-        from core.kv.requests import Revoke  # noqa: PLC0415
+        from core.kv.requests import Revoke, Unknown  # noqa: PLC0415
 
         store = EtcdStore(self._endpoints, self._namespace, REVOKE_TIMEOUT_S)
-        for lease in leases:
-            store.call(Revoke(lease))
+        until = time.monotonic() + REVOKE_LIMIT_S
+        left = list(leases)
+        while left := [lease for lease in left if isinstance(store.call(Revoke(lease)), Unknown)]:
+            if self._ending.wait(REVOKE_RETRY_S) or time.monotonic() > until:
+                break
         store.close()
+        return not left
 
     def _live(self) -> tuple[int, list[int]]:
         """One life of the worker: its exit code, and the leases it told us of."""

@@ -260,7 +260,9 @@ def test_a_write_that_a_dead_leader_took_with_it_is_unknown_long_before_its_dead
         store = EtcdStore(",".join(cluster.endpoints), namespace)
         for number in range(6):  # connected to every member
             put(store, f"k/{number}")
-        cluster.kill(cluster.leader())
+        leader = cluster.leader()
+        assert leader is not None
+        cluster.kill(leader)
         answers: queue.SimpleQueue[Response] = queue.SimpleQueue()
         for number in range(6):
             store.send(Txn((), (Put(f"k/{number}", record(number)),)), answers.put, 3600.0)

@@ -142,6 +142,7 @@ def test_a_cluster_works_without_one_of_its_members(durable_server: Server) -> N
         cluster.restart(2)
         assert get(cluster, "key", member=2) == "written by two"
         leader = cluster.leader()
+        assert leader is not None
         cluster.kill(leader)
         assert cluster.leader() != leader
         with pytest.raises(ValueError, match="numbered from 1 to 3"):

@@ -67,6 +67,18 @@ def test_the_loss_of_a_host_is_noticed_in_time(monkeypatch: pytest.MonkeyPatch) 
 STARTS = {"nanny_start_s": 1.0, "worker_start_s": 2.0, "nanny_revoke_s": 4.0, "nanny_restart_s": 0.25}
 
 
+def test_a_nanny_revokes_once_there_is_a_leader_again() -> None:
+    """The worker dies while etcd elects: its task runs again long before the lease of 60 s has run out."""
+    faults = [Fault("etcd_kill", 2.0, "etcd-leader", 30.0), Fault("worker_kill", 2.2, "worker-1")]
+    values = free(etcd_members=3, nanny_revoke_s=0.1, nanny_restart_s=0.1, worker_start_s=0.1)
+    settings = WorkerSettings(lease_ttl_s=60.0)
+    result = simulate(
+        SimConfig(load([1000.0] * 2), workers=2, worker=settings, faults=faults, values=values, limit_s=20.0)
+    )
+    (again,) = moments(result, "assigned", attempt=2).values()
+    assert 2.0 + 0.95 * values.etcd_election_timeout_s < again < 2.0 + 2 * values.etcd_election_timeout_s + 1.0
+
+
 @pytest.mark.parametrize(("fault", "away_s"), [
     (Fault("worker_kill", 20.0, "worker-1"), 4.0 + 0.25 + 2.0),
     (Fault("host_kill", 20.0, "worker-1", 30.0), 30.0 + 1.0 + 2.0),

@@ -241,13 +241,29 @@ def test_an_acknowledged_write_survives_its_leader_and_both_fates_of_others_occu
 
 def test_a_majority_that_is_lost_during_the_election_answers_nobody() -> None:
     rig = Rig(CLUSTER)
-    etcd_kills(rig, (0.5, "etcd-leader", 9.0), (0.8, "etcd-leader", 4.0))
+    names = ("etcd-1", "etcd-2", "etcd-3")  # two of them during the election, whoever leads
+    etcd_kills(rig, (0.5, "etcd-leader", 9.0), *((0.8, name, 4.0) for name in names))
     call_in(rig.kernel, 0.6, rig.send, 1)
     rig.kernel.run(until=4.5)
     assert isinstance(rig.answers[1], Unknown)
     assert not rig.station.up, "the election that was under way has no voters"
     rig.kernel.run(until=4.9 + CLUSTER.etcd_start_s)
     assert rig.station.up
+
+
+def test_a_fault_that_needs_a_leader_waits_for_one() -> None:
+    """The second comes during the election, is put off until it is over, and lasts as long as it should."""
+    rig = Rig(CLUSTER)
+    etcd_kills(rig, (0.5, "etcd-leader", 9.0), (0.6, "etcd-leader", 2.0))
+    spans: list[tuple[bool, float]] = [(True, 0.0)]
+    while rig.kernel.now < 6.0:
+        rig.kernel.run(until=rig.kernel.now + 0.01)
+        if rig.station.up is not spans[-1][0]:
+            spans.append((rig.station.up, rig.kernel.now))
+    assert [up for up, _ in spans] == [True, False, True, False, True]
+    down, again = spans[3][1], spans[4][1]
+    assert spans[2][1] <= down <= spans[2][1] + 0.06
+    assert again == pytest.approx(down + 2.0 + CLUSTER.etcd_start_s, abs=0.02)
 
 
 def test_watches_resume_after_an_election_without_gap_or_duplicate() -> None:

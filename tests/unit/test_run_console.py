@@ -34,3 +34,11 @@ def test_of_the_model_it_is_said_how_far_it_was_validated(tmp_path: Path) -> Non
     far = notes(scenario.load("fleet-300"), tmp_path, {"sim": SUMMARY})
     assert "OUTSIDE the validated region in" in far[0]
     assert "workers (300; validated: 1 to 10)" in far[0]
+
+
+def test_tasks_that_did_not_end_are_told_in_the_table_and_below_it(tmp_path: Path) -> None:
+    repetition(tmp_path, 0, disturbed=False)
+    counts = {"submitted": 100, "completed": 38, "failed": 0, "lost": 1, "executed_twice": 0, "committed_twice": 0}
+    (line,) = notes(scenario.load("scaling-3", quick=True), tmp_path, {"real": SUMMARY | counts})
+    assert line == "warning: 61 of 100 tasks did not end (real): the figures are of those that did"
+    assert notes(scenario.load("scaling-3", quick=True), tmp_path, {"real": SUMMARY | counts | {"completed": 99}}) == []
