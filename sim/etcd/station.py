@@ -20,7 +20,7 @@ from core.machine.messages import Watch
 from sim.etcd import paths
 from sim.etcd.apply import ApplyLoop
 from sim.etcd.cores import Cores
-from sim.etcd.election import Interregnum, election_s
+from sim.etcd.election import Interregnum, election_s, majority_s
 from sim.etcd.entry import Entry
 from sim.etcd.log import Log
 from sim.etcd.members import Followers
@@ -235,10 +235,13 @@ class EtcdStation:
         return unanswered
 
     def restart(self) -> None:
-        """Start again; it serves after `etcd_start_s`, and up to `etcd_election_s` more."""
+        """Start again; alone it serves after `etcd_start_s`, and up to `etcd_election_s` more."""
         if not self.up:
             values = self.values
-            after_s = values.etcd_start_s + values.etcd_election_s * self._kills.random()
+            if values.etcd_members > 1:
+                after_s = majority_s(values, self._kills)
+            else:
+                after_s = values.etcd_start_s + values.etcd_election_s * self._kills.random()
             call_in(self.kernel, after_s, self._started, self._life)
 
     def _started(self, life: int) -> None:
