@@ -171,7 +171,7 @@ def _members(runs: Runs) -> Figure | None:
 def _fleets(runs: Runs) -> Figure | None:
     found = selection.fleets(runs)
     wanted = (
-        (gettext("throughput (tasks/s)"), "throughput_per_s", 1.0),
+        (gettext("throughput (tasks/s)"), "steady_throughput_per_s", 1.0),
         (gettext("submit to start p99 (ms)"), "latency_s.dispatch.p99", MS),
         (gettext("busiest scheduler (cores)"), "cpu_share_of.scheduler", 1.0),
     )

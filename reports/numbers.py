@@ -66,8 +66,10 @@ def integer(value: Any) -> str:
 
 
 def plain(value: float | None) -> str:
-    """A setting as it was written: 0.05, 3, 500."""
-    return MISSING if value is None else _with_source(f"{float(value):g}", value)
+    """A setting as it was written: 0.05, 3, 10,000."""
+    if value is None:
+        return MISSING
+    return _with_source(f"{value:,.0f}" if value == round(value) else f"{float(value):g}", value)
 
 
 def value_of(estimate: Estimate | None, scale: float = 1.0) -> str:

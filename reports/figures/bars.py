@@ -39,11 +39,11 @@ def figure(scenarios: Sequence[Scenario], wanted: Wanted, *, logarithmic: bool =
             axes.set_xscale("log")
             axes.margins(x=0.1)
             axes.xaxis.set_major_locator(LogLocator(numticks=TICKS))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set_xlim(0, most * 1.12 or 1.0)
             axes.xaxis.set_major_locator(MaxNLocator(TICKS))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
         axes.grid(visible=False, axis="y")
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
