@@ -75,7 +75,11 @@ class LostWrites:
     def _sent_before(self, moment: float) -> list[Any]:
         """The open calls that were sent before it."""
         with self._lock:
-            return [call for call, _ in itertools.takewhile(lambda item: item[1] < moment, self._open.items())]
+            early = [call for call, _ in itertools.takewhile(lambda item: item[1] < moment, self._open.items())]
+            for call in early:
+                if call.done():  # a Ctrl-C came before it could be told
+                    self._open.pop(call)
+        return [call for call in early if not call.done()]
 
     def _carried_out(self, sent: float) -> None:
         with self._lock:

@@ -22,6 +22,7 @@ from experiments.curves_probe import Probe
 from experiments.curves_rows import COLUMNS, Row, Rows, summarise
 from experiments.curves_rules import WAITING, binding, knee, steady, usl
 from experiments.curves_sweeps import Sweep, SweepName, point, sweeps
+from experiments.scenario import ScenarioError
 from experiments.world import ExperimentError
 from reports import curves as page
 from reports.runs import ReportError
@@ -202,7 +203,7 @@ def test_a_file_of_somebody_else_is_not_overwritten(tmp_path: Path) -> None:
 
 def test_a_profile_that_cannot_be_used_is_named_before_anything_runs(tmp_path: Path) -> None:
     how = curves.plan(tmp_path / "out", quick=True, profile=tmp_path / "nowhere.json")
-    with pytest.raises(ExperimentError, match=r"nowhere\.json"):
+    with pytest.raises(ScenarioError, match=r"nowhere\.json"):
         curves.Runner(how).run([small_sweep(modelled=True)])
     assert not (tmp_path / "out").exists()
 

@@ -4,14 +4,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from experiments import scenario
 from experiments.run_console import notes
+from experiments.summary import SINGLE_PUTS
 
 SUMMARY: dict[str, Any] = {"throughput_per_s": {"value": 50.0}}
 
 
-def repetition(out: Path, number: int, **facts: Any) -> None:
-    folder = out / "real" / str(number)
+def repetition(out: Path, number: int, world: str = "real", **facts: Any) -> None:
+    folder = out / world / str(number)
     folder.mkdir(parents=True)
     (folder / "scenario.toml").write_text("")
     (folder / "environment.json").write_text(json.dumps(facts))
@@ -42,3 +45,13 @@ def test_tasks_that_did_not_end_are_told_in_the_table_and_below_it(tmp_path: Pat
     (line,) = notes(scenario.load("scaling-3", quick=True), tmp_path, {"real": SUMMARY | counts})
     assert line == "warning: 61 of 100 tasks did not end (real): the figures are of those that did"
     assert notes(scenario.load("scaling-3", quick=True), tmp_path, {"real": SUMMARY | counts | {"completed": 99}}) == []
+
+
+@pytest.mark.parametrize(("here_ms", "told"), [(1.2, False), (0.6, True), (2.5, True)])
+def test_that_the_parameters_are_of_another_speed_is_said_with_the_remedy(
+    tmp_path: Path, here_ms: float, told: bool
+) -> None:
+    repetition(tmp_path, 0, etcd={"put_p50_ms": here_ms})
+    repetition(tmp_path, 0, "sim", model={"cells": [{"cell": SINGLE_PUTS, "p50_ms": 1.0}]})
+    lines = notes(scenario.load("scaling-3", quick=True), tmp_path, {"real": SUMMARY, "sim": SUMMARY})
+    assert any(f"1 ms there, {here_ms} ms here; 'tandem-bench calibrate --scale" in line for line in lines) is told
