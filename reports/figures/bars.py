@@ -43,7 +43,7 @@ def figure(scenarios: Sequence[Scenario], wanted: Wanted, *, logarithmic: bool =
         else:
             axes.set_xlim(0, most * 1.12 or 1.0)
             axes.xaxis.set_major_locator(MaxNLocator(TICKS))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         axes.grid(visible=False, axis="y")
     panels[0].set_yticks(range(len(names)), names)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
