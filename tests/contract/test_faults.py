@@ -12,7 +12,7 @@ from core.etcd.binary import Server
 from core.etcd.embedded import EmbeddedEtcd
 from core.etcd.errors import EtcdUnreachable
 from core.etcd.host import free_ports
-from core.etcd.store import EtcdStore
+from core.etcd.store import EtcdStore, ServerInfo
 from core.etcd.watch import Watcher
 from core.kv.requests import (
     Found,
@@ -118,6 +118,20 @@ def test_a_write_in_flight_at_a_killed_server_is_unknown(own_etcd: EmbeddedEtcd,
     store.send(Txn((), (Put("k", record()),)), answers.put)
     own_etcd.kill()
     assert isinstance(answers.get(timeout=TIMEOUT_S), Unknown)
+
+
+def test_a_server_that_is_slow_to_say_hello_is_waited_for(own_etcd: EmbeddedEtcd, namespace: str) -> None:
+    store = EtcdStore(",".join(own_etcd.endpoints), namespace, timeout_s=TIMEOUT_S)
+    own_etcd.stop()
+    found: queue.SimpleQueue[ServerInfo] = queue.SimpleQueue()
+    asking = threading.Thread(target=lambda: found.put(store.check()))
+    asking.start()
+    asking.join(0.7)
+    assert asking.is_alive(), "a first attempt to connect takes 0.1 s"
+    own_etcd.resume()
+    assert found.get(timeout=TIMEOUT_S).version == own_etcd.server.version_text
+    asking.join()
+    store.close()
 
 
 def test_nobody_there(namespace: str) -> None:
