@@ -42,10 +42,9 @@ def clear_errors(program: str) -> Iterator[None]:
     from experiments.scenario import ScenarioError  # noqa: PLC0415
     from experiments.world import ExperimentError  # noqa: PLC0415
 
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ended from outside, it cleans up as after Ctrl-C
     try:
-        yield
+        with _terminated_as_interrupted():
+            yield
     except ScenarioError as error:
         fail(program, str(error), USAGE_ERROR)
     except (ExperimentError, EtcdServerError) as error:
@@ -55,6 +54,20 @@ def clear_errors(program: str) -> Iterator[None]:
         fail(program, f"{where}{error.strerror or error}", FAILED)
     except KeyboardInterrupt:
         fail(program, "interrupted; everything that was started has been ended", INTERRUPTED)
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM inside raises KeyboardInterrupt: ended from outside, a program cleans up as after Ctrl-C."""
+    usual = signal.getsignal(signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread() or usual is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 def fail(program: str, text: str, code: int) -> None:

@@ -139,11 +139,12 @@ def _etcd_kill(target: str, etcd: EmbeddedEtcd) -> tuple[Make, Action]:
         if target not in (ETCD_LEADER, ETCD_FOLLOWER):
             return int(target.rpartition("-")[2])
         leader = etcd.leader()
-        if leader is None:
-            raise NoLeader
-        if target == ETCD_LEADER:
+        if target == ETCD_LEADER and leader is not None:
             return leader
-        return next(one for one in range(1, etcd.members + 1) if one != leader and etcd.running(one))
+        followers = [one for one in range(1, etcd.members + 1) if one != leader and etcd.running(one)]
+        if leader is None or not followers:  # a leader that has lost all others believes in itself for a second
+            raise NoLeader
+        return followers[0]
 
     def make() -> str:
         killed.append(find())

@@ -161,7 +161,7 @@ def test_a_typo_is_one_sentence(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_end_in_the_middle_leaves_no_process_behind(tmp_path: Path, number: signal.Signals) -> None:
     arguments = ("--world", "real", "--out", str(tmp_path / "out"))
     mark = f"TANDEM_TEST_MARK_{os.getpid()}_{number}"
@@ -176,7 +176,7 @@ def test_an_end_in_the_middle_leaves_no_process_behind(tmp_path: Path, number: s
         wait_for(lambda: any("experiments.load" in " ".join(each.cmdline()) for each in marked(mark)))
         running.send_signal(number)
         _, said = running.communicate(timeout=60)
-        assert running.returncode == (130 if number == signal.SIGINT else -number)
+        assert running.returncode == (-number if number == signal.SIGKILL else 130)
         assert "Traceback" not in said
         wait_for(lambda: not marked(mark))
     finally:

@@ -80,3 +80,10 @@ def test_one_that_needs_a_leader_waits_for_it_and_nothing_else_waits_with_it() -
 def test_a_follower_is_one_that_runs_and_does_not_lead() -> None:
     told, _ = sabotaged((1,), kill("etcd-follower", 0.0, 5.0), kill("etcd-follower", 0.1, 5.0), count=2)
     assert told == [("kill", 2), ("kill", 3)]
+
+
+def test_a_leader_that_is_alone_has_no_follower_to_kill() -> None:
+    """It believes in itself for a while: the fault waits until another member runs again."""
+    lone = [kill("etcd-2", 0.0, 0.3), kill("etcd-3", 0.0, 5.0), kill("etcd-follower", 0.05, 5.0)]
+    told, _ = sabotaged((1,), *lone, count=4)
+    assert told == [("kill", 2), ("kill", 3), ("restart", 2), ("kill", 2)]
