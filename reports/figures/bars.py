@@ -38,7 +38,8 @@ def figure(scenarios: Sequence[Scenario], wanted: Wanted, *, logarithmic: bool =
         if logarithmic:
             axes.set_xscale("log")
             axes.margins(x=0.1)
-            axes.xaxis.set_major_locator(LogLocator(numticks=TICKS))
+            low, high = axes.get_xlim()  # within a decade there may be no power of ten to label
+            axes.xaxis.set_major_locator(LogLocator(numticks=TICKS) if high >= 10 * low else MaxNLocator(TICKS))
             axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set_xlim(0, most * 1.12 or 1.0)
