@@ -242,6 +242,25 @@ def test_an_acknowledged_write_survives_its_leader_and_both_fates_of_others_occu
     assert fates == {(True, True), (False, True), (False, False)}
 
 
+def test_who_was_connected_to_the_dead_leader_knows_at_once_and_others_only_after_the_election() -> None:
+    """The others hear from the new leader what of their writes survived, or find out that they are lost."""
+    at_once: list[bool] = []
+    survived = False
+    for seed in range(20):
+        rig = Rig(CLUSTER, seed=seed)
+        for number in range(30):
+            rig.send(number)
+        etcd_kills(rig, (0.004, "etcd-leader", 9.0), seed=seed)
+        rig.kernel.run(until=0.1)
+        early = set(rig.answers)
+        at_once += [number in early for number in range(30)]
+        rig.kernel.run(until=5.0)
+        assert len(rig.answers) == 30
+        survived |= any(isinstance(answer, TxnDone) for number, answer in rig.answers.items() if number not in early)
+    assert statistics.fmean(at_once) == pytest.approx(1 / 3, abs=5 * (2 / 9) ** 0.5 / len(at_once) ** 0.5)
+    assert survived
+
+
 def test_a_majority_that_is_lost_during_the_election_answers_nobody() -> None:
     rig = Rig(CLUSTER)
     names = ("etcd-1", "etcd-2", "etcd-3")  # two of them during the election, whoever leads
