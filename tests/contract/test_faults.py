@@ -9,6 +9,7 @@ from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
 from msgspec import Raw
 
 from core.etcd.binary import Server
+from core.etcd.channel import CONNECT_TIMEOUT_MS
 from core.etcd.embedded import EmbeddedEtcd
 from core.etcd.errors import EtcdUnreachable
 from core.etcd.host import free_ports
@@ -126,8 +127,8 @@ def test_a_server_that_is_slow_to_say_hello_is_waited_for(own_etcd: EmbeddedEtcd
     found: queue.SimpleQueue[ServerInfo] = queue.SimpleQueue()
     asking = threading.Thread(target=lambda: found.put(store.check()))
     asking.start()
-    asking.join(0.7)
-    assert asking.is_alive(), "a first attempt to connect takes 0.1 s"
+    asking.join(CONNECT_TIMEOUT_MS / 1000 + 0.5)
+    assert asking.is_alive(), "the first attempt to connect has failed by now"
     own_etcd.resume()
     assert found.get(timeout=TIMEOUT_S).version == own_etcd.server.version_text
     asking.join()
