@@ -12,11 +12,12 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import psutil
 
 from core.client import Client
@@ -36,6 +37,7 @@ FIT_S, FIT_QUICK_S = 60.0, 12.0
 """What one measurement and the fit take on a fast machine: the bar's time left corrects itself on a slow one."""
 OTHER_STEPS = 3
 SCALE_STEP_S = 0.7
+OVERSHOOT_LEVELS = 21
 OWN_FLAGS = ("--name=", "--data-dir=", "-urls=", "--initial-cluster")
 
 
@@ -162,9 +164,18 @@ def _code(book: Book, *, quick: bool) -> None:
     book.put("alarm_s", costs.short_sleep_s, "s", "CPU time of sleeping for 1 ms")
     cold_s = max(0.0, costs.long_sleep_s - costs.short_sleep_s)
     book.put("alarm_cold_s", cold_s, "s", "CPU time of sleeping for 30 ms, less that for 1 ms")
-    book.put("sleep_overshoot_s", costs.late_s, "s", "median of sleeps of 30 ms in a slot")
+    _overshoot(book, costs.late_s)
     rows = decisions.traces(quick=quick)
     book.line("trace_s", "trace_row_s", rows, "writing moments to a spool")
+
+
+def _overshoot(book: Book, late_s: Sequence[float]) -> None:
+    """By how much sleeps are too long: tasks that began together end together as far as these are alike."""
+    median_s = max(float(np.median(late_s)), 1e-6)
+    shape = np.quantile(np.maximum(late_s, 0.0), np.linspace(0.0, 1.0, OVERSHOOT_LEVELS)) / median_s
+    book.put("sleep_overshoot_s", median_s, "s", f"median of {len(late_s)} sleeps of 30 ms in a slot")
+    source = "the same sleeps, over their median"
+    book.put("sleep_overshoot_residuals", tuple(float(f"{ratio:.4g}") for ratio in shape), "ratio", source)
 
 
 def _submits(book: Book, etcd: EmbeddedEtcd, *, quick: bool) -> None:

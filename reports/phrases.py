@@ -101,6 +101,7 @@ PHRASES = (
     # where a parameter of the model comes from
     mark("/metrics"), mark("mean commit of the backend, n = #"), mark("mean fsync by puts a fsync, # transactions"),
     mark("CPU time of a slot for an echo task of no duration, halved"),
+    mark("the same sleeps"), mark("over their median"), mark("median of # sleeps of # in a slot"),
     mark("CPU time of one of ten tasks of # together, without the above, halved"),
     mark("CPU time of a task of # alone, without its sleep and the above, halved"),  # profiles up to 2026-11-26
     mark("CPU time of a task of # alone, without its sleep and these, halved"), mark("CPU time of sleeping for #"),

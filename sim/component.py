@@ -98,7 +98,8 @@ class _Life:
         costs = Costs(values.scheduler_event_s, values.scheduler_item_s)
         if worker:
             costs = Costs(values.worker_event_s, values.worker_item_s)
-            executor = Executor(around.kernel, self.process, values, around.tasks, self._result)
+            sleeps = around.streams[f"sleeps/{name}"]
+            executor = Executor(around.kernel, self.process, values, around.tasks, sleeps, self._result)
             effects[Execute] = lambda command: executor.run(command.jobs)
             effects[Registered] = lambda event: self.leases.append(event.lease)
         self.driver = Driver(

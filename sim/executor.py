@@ -1,7 +1,8 @@
 """The slots of a worker process: what a handler costs, and how long it takes.
 
 A slot thread needs the GIL to take a job, again when its handler has slept, and then hands over the result. The
-machine keeps to the number of slots; nothing queues here but for the processor.
+machine keeps to the number of slots; nothing queues here but for the processor. Sleeps last a little too long, and
+not all the same: else tasks that began together would end together, in one transaction, for ever.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from core.model import NULL
 from sim.kernel import Kernel
 from sim.parameters import Values
 from sim.process import PAID, Process
+from sim.streams import Stream
 from sim.tasks import Tasks
 
 SWITCH_INTERVAL_S = 0.005
@@ -28,12 +30,14 @@ class Executor:
         process: Process,
         values: Values,
         tasks: Tasks,
+        sleeps: Stream,
         sink: Callable[[Result], None],
     ) -> None:
         self._kernel = kernel
         self._process = process
         self._values = values
         self._tasks = tasks
+        self._sleeps = sleeps
         self._sink = sink
 
     def run(self, jobs: Sequence[Job]) -> None:
@@ -47,8 +51,10 @@ class Executor:
             elif kind == "cpu":
                 self._process.run(values.slot_pickup_s, self._burn, job, None, service_s)
             else:
-                late_s = service_s + values.sleep_overshoot_s
-                self._process.run_inside(values.slot_pickup_s, self._sleep, job, late_s, hops=True)
+                late_s = values.sleep_overshoot_s
+                if values.sleep_overshoot_residuals:
+                    late_s *= self._sleeps.quantile(values.sleep_overshoot_residuals)
+                self._process.run_inside(values.slot_pickup_s, self._sleep, job, service_s + late_s, hops=True)
 
     def _quick(self, job: Job) -> None:
         now = self._process.clock

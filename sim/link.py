@@ -140,7 +140,7 @@ class Link:
         self._next[name] = revision + 1
         values = self._values
         cost_s = values.watch_s + values.watch_item_s * len(changes) + values.heard_byte_s * told_bytes(changes)
-        self._process.message(cost_s, self._post, Changes(name, changes, revision))
+        self._process.message(cost_s, self._post, Changes(name, changes, revision), hops=True)
 
     def broken(self) -> None:
         """The connection is gone, and the watches with it."""

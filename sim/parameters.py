@@ -162,6 +162,8 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """To wake a slot's thread, or the thread that waits for the slot; what the first adds in a cold process."""
     slot_wrap_s: float = 0.00002
     sleep_overshoot_s: float = 0.0001
+    sleep_overshoot_residuals: tuple[float, ...] = ()
+    """Equally spaced quantiles of measured / `sleep_overshoot_s`; empty: constant."""
     scheduler_start_s: float = 0.6
     worker_start_s: float = 0.7
     """CPU time from the start of a process to its registration; of a worker without its nanny."""

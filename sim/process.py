@@ -81,8 +81,8 @@ class Process:
         self._began = self._used_s = 0.0  # of the work under way: since when, and its cost so far
         self._hop_s = values.slot_hop_s
         self._hop_cold_s = values.slot_cold_s
-        self._hops = False  # the job under way does
-        self._hopped = False  # some job has, since the process slept
+        self._hops = self._handed = False  # the job under way does
+        self._hopped = self._heard = False  # some job of its own has, or some message, since the process slept
 
     # --- what is to be done ---
 
@@ -98,12 +98,12 @@ class Process:
         """As `run_own`, where `finish` touches nothing outside the process but what it schedules from `clock` on."""
         self._add((cost_s, None, finish, arguments, True, hops, True), self._wake_s)
 
-    def message(self, cost_s: float, finish: Callable[..., object], *arguments: Any) -> None:
+    def message(self, cost_s: float, finish: Callable[..., object], *arguments: Any, hops: bool = False) -> None:
         """What comes from the network, in a thread of its own: it waits for the GIL (see above).
 
-        `finish` must touch nothing outside the process.
+        `finish` must touch nothing outside the process. `hops`: it is handed to another thread.
         """
-        job = (cost_s, None, finish, arguments, False, False, True)
+        job = (cost_s, None, finish, arguments, False, hops, True)
         if self._switch_s and self._busy:
             if self.alive:
                 self._arrived.append((self._kernel.now, job))
@@ -125,7 +125,7 @@ class Process:
         if self._busy:
             return
         self._busy = True
-        self._hopped = False
+        self._hopped = self._heard = False
         now, host = self._kernel.now, self._host
         self._coldness.wake(now)
         self._woken_s = wake_s + cold_s * self._coldness.degree
@@ -145,23 +145,25 @@ class Process:
         clock = self.clock + self._tail_s  # what the last job has left to do
         if own:
             self._tail_s = 0.0
-            if self._hops:
-                self._hops = False
-                cost_s += self._hop()
         else:
             cost_s = self._coldness.cost(cost_s)
             self._tail_s = self._tail * (cost_s - work_s)
+        self._handed = False
+        if self._hops:
+            self._hops = False
+            self._handed = True
+            cost_s += self._hop(again=self._hopped if own else self._heard)
+            self._hopped, self._heard = self._hopped or own, self._heard or not own
         self._used_s += cost_s
         self.clock = clock = clock + cost_s - self._tail_s
-        return (self._host.free > 0 or clock < self._slice_ends) and clock - self._began <= AHEAD_S
+        return (self._host.free > 0 or (clock < self._slice_ends and not self._handed)) and clock - self._began <= AHEAD_S
 
-    def _hop(self) -> float:
-        """CPU seconds to hand the job under way to another thread."""
-        if self._hopped:
+    def _hop(self, *, again: bool) -> float:
+        """CPU seconds to hand the job under way to another thread, which is awake if that has been done `again`."""
+        if again:
             return self._hop_s
-        self._hopped = True
         cold_s = self._hop_cold_s * self._coldness.degree
-        self._tail_s = self._tail * cold_s
+        self._tail_s += self._tail * cold_s
         return self._hop_s + cold_s
 
     @property
@@ -250,7 +252,8 @@ class Process:
     def _go_on_or_yield(self) -> None:
         """Begin the next job on this core, or give the core back."""
         more, host, core = self._jobs or self._arrived, self._host, self._core
-        mine = core not in host.seized and (not host.queues[core] or self._kernel.now < self._slice_ends)
+        in_slice = self._kernel.now < self._slice_ends and not self._handed
+        mine = core not in host.seized and (not host.queues[core] or in_slice)
         if more and not self.stopped and mine:
             self._work()
         else:

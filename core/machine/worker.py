@@ -9,7 +9,6 @@ results until a keepalive is answered; under a lost lease it commits all the sam
 In watch mode the run markers come by a watch; in poll mode each tick pulls at most the free slots.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -19,6 +18,7 @@ from core.kv.requests import Change, Kv
 from core.machine.commits import Commits
 from core.machine.endings import ending
 from core.machine.held import Held
+from core.machine.intake import Intake
 from core.machine.messages import (
     Announce,
     Changes,
@@ -49,7 +49,7 @@ from core.machine.messages import (
     WatchLost,
 )
 from core.machine.registration import Registration
-from core.model import Marker, TaskRecord, WorkerRecord
+from core.model import WorkerRecord
 from core.policy.rng import Rng
 from core.policy.ticker import Ticks
 from core.settings import WorkerSettings
@@ -69,8 +69,7 @@ class WorkerMachine:
         self._registration = Registration(record, settings.lease_ttl_s)
         self._ticks = Ticks(settings.ticker, settings.poll_interval_s) if settings.dispatch == "poll" else None
         self._held = Held()  # of everything below
-        self._waiting: deque[Job] = deque()
-        self._fetching: dict[str, list[Job]] = {}
+        self._intake = Intake(self._held)
         self._running: dict[str, Job] = {}
         self._commits = Commits(settings)
         self._pulling = False
@@ -104,7 +103,7 @@ class WorkerMachine:
         if self._draining:
             self._drain(now, commands)
             return commands
-        if self._waiting:
+        if self._intake.waiting:
             self._start(now, commands)
         if self._ticks is not None:
             self._pull(now, commands)
@@ -118,8 +117,7 @@ class WorkerMachine:
         return self._ticks.due
 
     def validate(self) -> None:
-        jobs = [*self._waiting, *(job for fetching in self._fetching.values() for job in fetching)]
-        jobs += [*self._running.values(), *(item.job for item in self._commits.waiting)]
+        jobs = [*self._intake, *self._running.values(), *(item.job for item in self._commits.waiting)]
         here = [(job.key, job.token) for job in jobs]
         sent = [(item.job.key, item.job.token) for item in self._commits.sent()]
         assert len({key for key, _ in here}) == len(here), "a task stands in two places"
@@ -146,10 +144,7 @@ class WorkerMachine:
         if not self._registration.lost(event) or self._draining:
             return []
         # What waits belongs to the old id and is requeued by a scheduler; what runs goes on, and may still count.
-        for job in (*self._waiting, *(job for jobs in self._fetching.values() for job in jobs)):
-            self._held.drop(job.key)
-        self._waiting.clear()
-        self._fetching.clear()
+        self._intake.drop()
         return [Report("warning", "worker lease lost: registering again"), *self._registration.start(now)]
 
     # --- tasks come in ---
@@ -170,8 +165,7 @@ class WorkerMachine:
     @property
     def _free(self) -> int:
         """Slots that nothing we hold will need."""
-        fetching = sum(len(jobs) for jobs in self._fetching.values())
-        return max(0, self.settings.slots - len(self._running) - len(self._waiting) - fetching)
+        return max(0, self.settings.slots - len(self._running) - len(self._intake))
 
     def _on_listed(self, event: RunsListed, now: Now) -> list[Message]:
         commands: list[Message] = []
@@ -195,47 +189,23 @@ class WorkerMachine:
         return commands
 
     def _receive(self, kvs: Sequence[Kv | Change], now: Now, commands: list[Message]) -> None:
-        mine = keys.run_worker(self._registration.id or "")
-        held, at = self._held, (now.mono,)
-        fetch: list[str] = []
-        rows = []
-        for kv in kvs:
-            marker = kv.value
-            if not isinstance(marker, Marker) or not held.is_new(kv) or not kv.key.startswith(mine):
-                continue
-            job = Job(kv.key, kv.mod_revision, marker)
-            held.take(kv)
-            task_id = marker.spec.id
-            rows.append((task_id, marker.attempt, at))
-            if marker.by_reference:
-                self._fetching.setdefault(task_id, []).append(job)
-                fetch.append(task_id)
-            else:
-                self._waiting.append(job)
+        jobs = self._intake.receive(kvs, keys.run_worker(self._registration.id or ""))
+        fetch = tuple([job.marker.spec.id for job in jobs if job.marker.by_reference])
         if fetch:
-            commands.append(FetchTasks(tuple(fetch)))
-        if self._trace and rows:
-            commands.append(Trace("received", tuple(rows)))
+            commands.append(FetchTasks(fetch))
+        if self._trace and jobs:
+            at = (now.mono,)
+            commands.append(Trace("received", tuple([(m.spec.id, m.attempt, at) for _, _, m in jobs])))
 
     def _on_fetched(self, event: TasksFetched, now: Now) -> list[Message]:
-        for kv in event.kvs:
-            for job in self._fetching.pop(keys.parse_named(keys.TASK, kv.key) or "", []):
-                if isinstance(kv.value, TaskRecord):
-                    marker = msgspec.structs.replace(job.marker, spec=kv.value.spec)
-                    self._waiting.append(job._replace(marker=marker))
-                else:
-                    self._held.drop(job.key)
-        for task_id in event.missing:
-            for job in self._fetching.pop(task_id, []):
-                self._held.drop(job.key)
+        self._intake.fetched(event)
         return []
 
     def _start(self, now: Now, commands: list[Message]) -> None:
-        waiting = self._waiting
         free = self.settings.slots - len(self._running)
-        if free <= 0 or not waiting or not self._registration.holds(now):
+        if free <= 0 or not self._registration.holds(now):
             return
-        jobs = tuple([waiting.popleft() for _ in range(min(free, len(waiting)))])
+        jobs = self._intake.take(free)
         for job in jobs:
             self._running[job.key] = job
         commands.append(Execute(jobs))
@@ -286,9 +256,7 @@ class WorkerMachine:
         return [Announce(registration.id, registration.lease, record)]
 
     def _drain(self, now: Now, commands: list[Message]) -> None:
-        back = list(self._waiting) + [job for jobs in self._fetching.values() for job in jobs]
-        self._waiting.clear()
-        self._fetching.clear()
+        back = self._intake.take_all()
         over = self._drain_mono is not None and now.mono >= self._drain_mono
         given_up = over and self._over_limit
         if over and not self._over_limit:

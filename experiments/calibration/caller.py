@@ -67,9 +67,9 @@ class Caller(Child):
         return msgspec.convert(self.hear(PATIENCE_S + 6 * seconds), ByteCost)
 
     def compare_cost(self, seconds: float) -> CompareCost:
-        """What compares add; takes twice so long."""
+        """What compares add."""
         self.say(CompareCosts(seconds))
-        return msgspec.convert(self.hear(PATIENCE_S + 2 * seconds), CompareCost)
+        return msgspec.convert(self.hear(PATIENCE_S + seconds), CompareCost)
 
 
 Asked = Measure | Reads | WatchCosts | ByteCosts | CompareCosts

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
+from statistics import median
 
 import msgspec
 
@@ -29,6 +30,9 @@ WATCHERS = 3
 PAYLOAD_BYTES = 8192
 LARGE_CELL = Cell(10, 8)
 """What bytes and compares cost: this cell with them and without."""
+TURNS = 5
+"""What compares add is a tenth of the server's time, which at times triples for a second: it did at the end of each
+round of one calibration, which then found 140 us for a compare instead of 4."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,13 +257,15 @@ class Bench:
         )
 
     def compare_cost(self, seconds: float) -> CompareCost:
-        """What a compare adds to a put."""
+        """What a compare adds to a put: medians of `TURNS` times without and with it, `seconds` in all."""
         cell = LARGE_CELL
         self._closed(iter(puts_of(Kind(max(BATCHES)))), cell.concurrency)  # every key is there
-        plain, compared = (self._busy(cell, Kind(cell.batch, 0, compared), seconds) for compared in (False, True))
+        kinds = [Kind(cell.batch, 0, compared) for _ in range(TURNS) for compared in (False, True)]
+        seen = [self._busy(cell, kind, seconds / len(kinds)) for kind in kinds]
+        pairs = list(zip(seen[::2], seen[1::2], strict=True))
         return CompareCost(
-            (compared.client_cpu_s - plain.client_cpu_s) / cell.batch,
-            (compared.server_cpu_s - plain.server_cpu_s) / cell.batch,
+            median([compared.client_cpu_s - plain.client_cpu_s for plain, compared in pairs]) / cell.batch,
+            median([compared.server_cpu_s - plain.server_cpu_s for plain, compared in pairs]) / cell.batch,
         )
 
     def _busy(self, cell: Cell, kind: Kind, seconds: float) -> Seen:

@@ -63,7 +63,7 @@ KEPT = _names(
     "max_operations etcd_flush_delay_s etcd_background etcd_fsync_residuals etcd_watch_delay_s etcd_commit_interval_s "
     "etcd_cold_factor write_times etcd_members etcd_member_delay_s etcd_expiry_interval_s etcd_start_s etcd_election_s "
     "etcd_election_timeout_s switch_s tail cold_factor cold_idle_s cold_share cold_quick_s sleep_overshoot_s "
-    "nanny_restart_s"
+    "sleep_overshoot_residuals nanny_restart_s"
 )
 
 

@@ -91,21 +91,27 @@ def watch_server(server: Server, tell: Tell, cores: int, *, quick: bool) -> Foun
 
 
 def one_round(found: Found, etcd: EmbeddedEtcd, tell: Tell, *, quick: bool) -> None:
-    """Every cell once, rests first, large batches last."""
+    """Every cell once, rests first, then compares while keys have few revisions (as tasks have), large ones last."""
     seconds = CELL_QUICK_S if quick else CELL_S
     place = Place(",".join(etcd.endpoints), "/calibrate/", etcd.pid(), etcd.metrics_url())
     with Caller(place) as caller:
-        for cell in (*cells.rests(), *cells.writes()):
+
+        def measure(cell: Cell) -> None:
             tell(cell.name)
             found.seen[cell].append(caller.measure(cell, seconds if cell.batch < LARGE else seconds / 2))
+
+        for cell in cells.rests():
+            measure(cell)
+        tell("compares")
+        found.compares.append(caller.compare_cost(2 * seconds))
+        for cell in cells.writes():
+            measure(cell)
         tell("reads and watches")
         for keys in (1, 30, 300, 1000):
             found.reads[keys].append(caller.reads(keys, 40))
         found.costs += [caller.watch_cost(batch, 8, seconds / 2) for batch in WATCHED]
-        tell("payloads")
+        tell("payloads")  # last: what they leave behind keeps the server busy
         found.bytes.append(caller.byte_cost(seconds / 2))
-        tell("compares")
-        found.compares.append(caller.compare_cost(seconds / 2))
     reading = etcd_metrics.read(etcd.metrics_url())
     found.commits += int(reading.commits)
     found.commit_s += reading.commit_s

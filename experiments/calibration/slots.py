@@ -34,7 +34,7 @@ class SlotCosts:
 
     `streaming_s`: of a task without duration among many; `together_s`: of each of `SLOTS` that sleep for `SHORT_S` at
     once; `alone_s`: of one alone that sleeps for `LONG_S`; `short_sleep_s`, `long_sleep_s`: of sleeps. `late_s`: by how
-    much a sleep in a slot is too long.
+    much each sleep in a slot was too long.
     """
 
     streaming_s: float
@@ -42,7 +42,7 @@ class SlotCosts:
     alone_s: float
     short_sleep_s: float
     long_sleep_s: float
-    late_s: float
+    late_s: tuple[float, ...]
 
 
 def in_own_process(*, quick: bool) -> SlotCosts:
@@ -84,7 +84,7 @@ def measure(*, quick: bool) -> SlotCosts:
             alone_s,
             _cpu_of(lambda: _sleep(10 * sleeps, SHORT_S)) / (10 * sleeps),
             _cpu_of(lambda: _sleep(sleeps, LONG_S)) / sleeps,
-            max(0.0, statistics.median(late)),
+            tuple(late),
         )
     finally:
         executor.close()

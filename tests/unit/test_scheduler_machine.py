@@ -1,8 +1,5 @@
 """The scheduler's machine alone: events in, commands out, no etcd."""
 
-from collections.abc import Sequence
-from typing import TypeVar
-
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
@@ -12,118 +9,19 @@ from core.kv.requests import Change, Kv
 from core.machine.messages import (
     Assign,
     AssignDone,
-    Changes,
-    Drain,
-    Failed,
-    LeaseLost,
     Load,
-    Loaded,
     LoadPage,
-    Message,
-    Now,
     PageLoaded,
-    Promote,
-    PromoteDone,
-    QueuePage,
-    Reconcile,
-    Reconciled,
-    Register,
-    Registered,
-    Report,
     Requeue,
-    RequeueDone,
-    Started,
-    Stop,
     Timer,
-    Unregister,
     Watch,
     WatchLost,
 )
-from core.machine.scheduler import SchedulerMachine
 from core.model import Marker, SchedulerRecord, TaskSpec, WorkerRecord
 from core.policy.batch import MAX_BATCH_BYTES
 from core.policy.share import owner
 from core.settings import SchedulerSettings
-
-M = TypeVar("M", bound=Message)
-ME = "s.1"
-WALL = 1_000_000.0
-
-
-def only(kind: type[M], commands: Sequence[Message]) -> list[M]:
-    return [command for command in commands if isinstance(command, kind)]
-
-
-def task_id(number: int) -> str:
-    return f"{number:032x}"
-
-
-def ready(number: int, revision: int = 2, *, kind: str = "echo", priority: int = 5, queue: str = "default") -> Kv:
-    spec = TaskSpec(task_id(number), kind, queue, priority=priority)
-    return Kv(keys.ready(queue, priority, spec.id), Marker(spec), revision)
-
-
-def put(kv: Kv) -> Change:
-    return Change(kv.key, kv.value, kv.mod_revision, version=1)
-
-
-class Bench:
-    """A machine, its clock, and the commands of the last step. `validate` is called after every step."""
-
-    def __init__(self, settings: SchedulerSettings | None = None) -> None:
-        self.machine = SchedulerMachine(SchedulerRecord("s"), settings or SchedulerSettings(min_fill=1))
-        self.mono = 10.0
-        self.revision = 100
-
-    def __call__(self, event: Message, after_s: float = 0.0) -> Sequence[Message]:
-        self.mono += after_s
-        commands = self.machine.handle(event, Now(self.mono, self.mono + WALL))
-        self.machine.validate()
-        return commands
-
-    def loaded(
-        self,
-        kvs: Sequence[Kv] = (),
-        *,
-        workers: dict[str, int] | None = None,
-        members: Sequence[str] = (ME,),
-        runs: Sequence[str] = (),
-        types: tuple[str, ...] = ("echo",),
-        next_due_at: float | None = None,
-    ) -> Loaded:
-        live = {"w.1": 2} if workers is None else workers
-        return Loaded(
-            self.revision,
-            tuple(Kv(keys.worker(name), WorkerRecord(name, slots, (), types), 1) for name, slots in live.items()),
-            tuple(Kv(keys.scheduler(name), SchedulerRecord(name), 1) for name in members),
-            tuple(runs),
-            tuple(QueuePage(p.queue, tuple(sorted(p.kvs, key=lambda kv: kv.key)), p.more) for p in self.queues(kvs)),
-            next_due_at,
-        )
-
-    @staticmethod
-    def queues(kvs: Sequence[Kv]) -> list[QueuePage]:
-        names = sorted({kv.key.split("/")[1] for kv in kvs})
-        return [QueuePage(n, tuple(kv for kv in kvs if kv.key.split("/")[1] == n), more=False) for n in names]
-
-    def up(self, loaded: Loaded) -> Sequence[Message]:
-        """Register and load."""
-        assert only(Register, self(Started()))
-        assert only(Load, self(Registered(ME, 7, 5.0)))
-        return self(loaded)
-
-    def changes(self, watch: str, *changes: Change) -> Sequence[Message]:
-        self.revision += 1
-        return self(Changes(watch, changes, self.revision))
-
-
-def numbers(commands: Sequence[Message]) -> list[int]:
-    return [int(item.marker.spec.id, 16) for command in only(Assign, commands) for item in command.items]
-
-
-def done(command: Assign) -> AssignDone:
-    return AssignDone(command.batch, tuple(range(len(command.items))), ())
-
+from tests.unit.scheduler_bench import ME, MEMBERS, Bench, done, numbers, only, put, ready, task_id
 
 # --- assignment -------------------------------------------------------------------------------------------------
 
@@ -226,7 +124,6 @@ def test_a_listing_newer_than_an_assignment_in_flight_shows_the_tasks_next_attem
 # --- several schedulers -----------------------------------------------------------------------------------------
 
 
-MEMBERS = (ME, "t.2", "u.3")
 MINE = [n for n in range(60) if owner(task_id(n), MEMBERS) == ME]
 THEIRS = [n for n in range(60) if owner(task_id(n), MEMBERS) == "t.2"]
 
@@ -295,139 +192,6 @@ def test_poll_mode_pages_past_types_that_nobody_serves() -> None:
     commands = bench.up(replace(loaded, ready=(loaded.ready[0]._replace(more=True),)))
     (page,) = only(LoadPage, commands)
     assert numbers(bench(PageLoaded(page.queue, page.after, (ready(9),), more=False, revision=101))) == [9]
-
-
-# --- upkeep -----------------------------------------------------------------------------------------------------
-
-
-def test_tasks_of_a_lost_worker_are_requeued_once_and_it_takes_nothing_more() -> None:
-    bench = Bench()
-    bench.up(bench.loaded())
-    commands = bench.changes("worker", Change(keys.worker("w.1"), None, 101, deleted=True))
-    assert only(Requeue, commands) == [Requeue("w.1")]
-    assert numbers(bench.changes("ready", put(ready(1, 102)))) == []
-    assert not only(Requeue, bench(Timer(), 60.0))
-    reports = only(Report, bench(RequeueDone("w.1", 3, 1)))
-    assert "3 tasks requeued" in reports[0].text
-    assert not only(Requeue, bench(Timer(), 60.0))
-
-
-def test_work_of_a_worker_that_was_gone_before_we_came_is_requeued() -> None:
-    bench = Bench()
-    assert only(Requeue, bench.up(bench.loaded(runs=[keys.run("old.9", task_id(1))]))) == [Requeue("old.9")]
-
-
-def test_another_schedulers_lost_worker_is_requeued_only_when_it_sleeps() -> None:
-    worker = next(name for name in (f"w.{n}" for n in range(99)) if owner(name, MEMBERS) != ME)
-    bench = Bench(SchedulerSettings(steal_after_s=2.0))
-    bench.up(bench.loaded(members=MEMBERS, workers={worker: 2}))
-    commands = bench.changes("worker", Change(keys.worker(worker), None, 101, deleted=True))
-    assert not only(Requeue, commands)
-    assert not only(Requeue, bench(Timer(), 1.9))
-    assert only(Requeue, bench(Timer(), 0.2)) == [Requeue(worker)]
-
-
-def test_a_retry_is_promoted_when_it_is_due_and_not_before() -> None:
-    bench = Bench(SchedulerSettings(reconcile_interval_s=1000.0))
-    bench.up(bench.loaded())
-    due_at = bench.mono + WALL + 5.0
-    change = Change(keys.later(due_at, task_id(1)), Marker(TaskSpec(task_id(1), "echo")), 101, version=1)
-    assert not only(Promote, bench.changes("later", change))
-    deadline = bench.machine.next_deadline()
-    assert deadline == pytest.approx(bench.mono + 5.0, abs=0.01)
-    bench.mono = deadline or 0.0
-    (promote,) = only(Promote, bench(Timer()))
-    assert promote.wall >= due_at
-    assert not only(Promote, bench(Timer(), 5.0)), "one at a time"
-    assert not only(Promote, bench(PromoteDone(1, None)))
-    assert only(Promote, bench(PromoteDone(0, bench.mono + WALL - 1.0)))
-
-
-def test_credit_that_drifted_is_given_back_after_two_passes() -> None:
-    bench = Bench()
-    (assign,) = only(Assign, bench.up(bench.loaded([ready(1), ready(2), ready(3)])))
-    bench(done(assign))
-    runs = (keys.run("w.1", task_id(1)),)  # task 2 has left run/, and nobody told us
-
-    def reconcile() -> Sequence[Message]:
-        assert only(Reconcile, bench(Timer(), 1.1))
-        return bench(Reconciled(runs, ("w.1",), "", 105))
-
-    assert numbers(reconcile()) == [], "it may just have been assigned"
-    assert numbers(reconcile()) == [3]
-
-
-def test_what_is_in_flight_is_no_drift() -> None:
-    bench = Bench()
-    (assign,) = only(Assign, bench.up(bench.loaded([ready(1), ready(2), ready(3)])))
-    for _ in range(3):
-        assert only(Reconcile, bench(Timer(), 1.1))
-        assert numbers(bench(Reconciled((), ("w.1",), "", 105))) == []
-    assert numbers(bench(done(assign))) == []
-
-
-def test_reconciliation_goes_through_all_pages_and_finds_lost_workers() -> None:
-    bench = Bench()
-    bench.up(bench.loaded())
-    assert only(Reconcile, bench(Timer(), 1.1))[0].after == ""
-    last = keys.run("dead.1", task_id(1))
-    assert only(Requeue, bench(Reconciled((last,), ("w.1",), last, 105))) == [Requeue("dead.1")]
-    assert only(Reconcile, bench(Timer(), 1.1))[0].after == last
-
-
-# --- the end, and accidents -------------------------------------------------------------------------------------
-
-
-def test_drain_waits_for_what_is_in_flight() -> None:
-    bench = Bench()
-    (assign,) = only(Assign, bench.up(bench.loaded([ready(1)])))
-    assert not only(Stop, bench(Drain()))
-    assert numbers(bench.changes("ready", put(ready(2, 101)))) == []
-    commands = bench(done(assign))
-    assert only(Unregister, commands) == [Unregister(7)]
-    assert only(Stop, commands) == [Stop(0)]
-
-
-def test_drain_does_not_wait_for_ever() -> None:
-    bench = Bench()
-    bench.up(bench.loaded([ready(1)]))
-    bench(Drain())
-    deadline = bench.machine.next_deadline()
-    assert deadline is not None
-    bench.mono = deadline
-    assert only(Stop, bench(Timer()))
-
-
-def test_a_lost_lease_means_a_new_registration_and_nothing_is_assigned_meanwhile() -> None:
-    bench = Bench()
-    bench.up(bench.loaded())
-    assert not only(Register, bench(LeaseLost(99))), "somebody else's lease"
-    assert only(Register, bench(LeaseLost(7)))
-    assert numbers(bench.changes("ready", put(ready(1, 101)))) == []
-    assert bench.machine.next_deadline() is None
-    assert only(Load, bench(Registered("s.8", 8, 5.0)))
-    (assign,) = only(Assign, bench(bench.loaded([ready(1, 101)], members=("s.8",))))
-    assert assign.scheduler == "s.8"
-
-
-def test_a_refusal_for_good_ends_the_scheduler_loudly() -> None:
-    bench = Bench()
-    bench.up(bench.loaded())
-    commands = bench(Failed("Assign", "permission denied"))
-    assert only(Stop, commands) == [Stop(1)]
-    assert "permission denied" in only(Report, commands)[0].text
-
-
-def test_garbage_is_left_alone() -> None:
-    bench = Bench()
-    bench.up(bench.loaded([ready(1)]))
-    for watch in ("worker", "scheduler", "ready", "later", "run"):
-        for key in (f"{watch}/", f"{watch}/what/is/this", f"{watch}/x/5/no-id"):
-            bench.changes(
-                watch, Change(key, None, 101, deleted=True), Change(key, SchedulerRecord("?"), 102, version=1)
-            )
-    commands = bench.changes("ready", Change(ready(2).key, ready(2).value, 103, version=1))
-    assert [item.marker.spec.id for item in only(Assign, commands)[0].items] == [task_id(2)]
 
 
 # --- deletions of ready markers ---

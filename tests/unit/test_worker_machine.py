@@ -1,101 +1,28 @@
 """The worker's machine alone: events in, commands out, no etcd and no threads."""
 
-from collections.abc import Sequence
-from random import Random
-from typing import TypeVar
-
 import pytest
-from msgspec import Raw
 
 from core.kv import keys
-from core.kv.requests import Change, Kv
+from core.kv.requests import Kv
 from core.machine.messages import (
-    Announce,
-    Changes,
     Complete,
-    CompleteDone,
-    Drain,
-    Execute,
     FetchTasks,
-    Finished,
-    HandBack,
-    HandedBack,
-    Job,
     LeaseLost,
     LeaseRenewed,
     ListRuns,
-    Message,
-    Now,
     Register,
     Registered,
     Report,
-    Result,
     RunsListed,
     Started,
-    Stop,
     TasksFetched,
     Timer,
-    Unregister,
     Watch,
     WatchLost,
 )
-from core.machine.worker import LAST_COMMITS_S, WorkerMachine
-from core.model import Marker, TaskRecord, TaskSpec, Verdict, WorkerRecord
+from core.model import Marker, TaskRecord, TaskSpec, Verdict
 from core.settings import WorkerSettings
-
-M = TypeVar("M", bound=Message)
-WALL = 1_000_000.0
-BIG = Raw(b'"big"')
-
-
-def only(kind: type[M], commands: Sequence[Message]) -> list[M]:
-    return [command for command in commands if isinstance(command, kind)]
-
-
-def task_id(number: int) -> str:
-    return f"{number:032x}"
-
-
-def run(number: int, revision: int = 50, *, worker: str = "w.1", by_reference: bool = False, attempt: int = 1) -> Kv:
-    spec = TaskSpec(task_id(number), "echo", max_attempts=2)
-    return Kv(keys.run(worker, spec.id), Marker(spec, attempt, by_reference=by_reference), revision)
-
-
-def put(kv: Kv) -> Change:
-    return Change(kv.key, kv.value, kv.mod_revision, version=1)
-
-
-class Bench:
-    def __init__(self, settings: WorkerSettings | None = None) -> None:
-        self.machine = WorkerMachine(WorkerRecord("w", 2), settings or WorkerSettings(slots=2, min_fill=1), Random(1))
-        self.mono = 10.0
-
-    def __call__(self, event: Message, after_s: float = 0.0) -> Sequence[Message]:
-        self.mono += after_s
-        commands = self.machine.handle(event, Now(self.mono, self.mono + WALL))
-        self.machine.validate()
-        return commands
-
-    def up(self, *kvs: Kv) -> Sequence[Message]:
-        assert only(Register, self(Started()))
-        self(Registered("w.1", 7, 5.0))
-        return self(RunsListed(kvs, 60))
-
-    def receive(self, *kvs: Kv) -> Sequence[Message]:
-        return self(Changes("run", tuple(put(kv) for kv in kvs), 70))
-
-    def finish(self, *jobs: Job, error: str | None = None) -> Sequence[Message]:
-        return self(Finished(tuple(Result(j.key, j.token, Raw(b"1"), error, self.mono, self.mono) for j in jobs)))
-
-
-def started(commands: Sequence[Message]) -> list[Job]:
-    return [job for command in only(Execute, commands) for job in command.jobs]
-
-
-def done(command: Complete, *fenced: int) -> CompleteDone:
-    committed = tuple(index for index in range(len(command.endings)) if index not in fenced)
-    return CompleteDone(command.batch, committed, fenced)
-
+from tests.unit.worker_bench import BIG, WALL, Bench, done, only, run, started, task_id
 
 # --- running ----------------------------------------------------------------------------------------------------
 
@@ -264,69 +191,3 @@ def test_pulls_come_on_a_grid_or_after_the_last(ticker: str, due: float) -> None
     bench(Registered("w.1", 7, 100.0))
     bench(RunsListed((), 60), 0.4)
     assert bench.machine.next_deadline() == pytest.approx(due)
-
-
-# --- drain ------------------------------------------------------------------------------------------------------
-
-
-def test_drain_hands_back_what_waits_and_finishes_what_runs() -> None:
-    bench = Bench()
-    jobs = started(bench.up(*(run(n) for n in range(3)), run(9, by_reference=True)))
-    commands = bench(Drain())
-    assert only(Announce, commands)[0].record.draining
-    (back,) = only(HandBack, commands)
-    assert [job.marker.spec.id for job in back.jobs] == [task_id(2), task_id(9)]
-    (more,) = only(HandBack, bench.receive(run(5, 65)))
-    assert [job.marker.spec.id for job in more.jobs] == [task_id(5)]
-    (complete,) = only(Complete, bench.finish(*jobs))
-    bench(HandedBack(tuple(job.key for job in back.jobs)))
-    assert not only(Stop, bench(done(complete)))
-    assert not only(Stop, bench(HandedBack(tuple(job.key for job in more.jobs))))
-    (last,) = only(HandBack, bench(RunsListed((run(6, 66),), 70)))  # given before it could be known that we drain
-    commands = bench(HandedBack(tuple(job.key for job in last.jobs)))
-    assert only(Unregister, commands) == [Unregister(7)]
-    assert only(Stop, commands) == [Stop(0)]
-
-
-def test_at_the_drain_limit_running_tasks_are_handed_back_and_their_results_ignored() -> None:
-    bench = Bench(WorkerSettings(slots=2, drain_limit_s=3.0))
-    jobs = started(bench.up(run(1), run(2)))
-    bench(Drain())
-    assert bench.machine.next_deadline() == bench.mono + 3.0
-    commands = bench(Timer(), 3.0)
-    assert only(HandBack, commands)[0].jobs == tuple(jobs)
-    deadline = bench.machine.next_deadline()
-    assert deadline is None or deadline > bench.mono, "a deadline in the past makes the driver spin"
-    assert not only(Complete, bench.finish(*jobs))
-    bench(RunsListed((), 70))
-    assert only(Stop, bench(HandedBack(tuple(job.key for job in jobs))))
-
-
-def test_a_worker_whose_etcd_is_gone_stops_all_the_same() -> None:
-    bench = Bench(WorkerSettings(slots=2, drain_limit_s=3.0))
-    bench.up(run(1))
-    bench(Drain())
-    for _ in range(5):
-        deadline = bench.machine.next_deadline()
-        assert deadline is not None
-        bench.mono = deadline
-        commands = bench(Timer())
-        if only(Stop, commands):
-            break
-    assert only(Stop, commands)
-
-
-def test_an_idle_worker_stops_as_soon_as_nothing_can_be_assigned_to_it() -> None:
-    bench = Bench()
-    bench.up()
-    assert not only(Stop, bench(Drain()))
-    assert only(Stop, bench(RunsListed((), 70))) == [Stop(0)]
-
-
-def test_an_idle_worker_does_not_wait_long_for_an_etcd_that_is_gone() -> None:
-    bench = Bench(WorkerSettings(slots=2, drain_limit_s=30.0))
-    bench.up()
-    bench(Drain())
-    deadline = bench.machine.next_deadline()
-    assert deadline == bench.mono + LAST_COMMITS_S
-    assert only(Stop, bench(Timer(), LAST_COMMITS_S))
