@@ -70,9 +70,8 @@ def _lives(components: Components) -> Lives:
     scheduler_s = _until(components, lambda: SCHEDULER in components.registered())
     components.start(WORKER)
     worker_s = _until(components, lambda: WORKER in components.registered())
-    _until(
-        components, lambda: len(components.processes(WORKER)) > 1
-    )  # seen from here, on a busy machine, with its nanny
+    # Else nobody would be killed: on a busy machine the worker may not be seen yet beside its nanny.
+    _until(components, lambda: len(components.processes(WORKER)) > 1)
     components.signal_worker(WORKER, SIGKILL)
     revoked_s = _until(components, lambda: WORKER not in components.registered())
     again_s = _until(components, lambda: WORKER in components.registered())
