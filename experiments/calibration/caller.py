@@ -9,7 +9,8 @@ import sys
 import msgspec
 
 from experiments.calibration.cells import Cell, Seen
-from experiments.calibration.etcd import Bench, ByteCost, CompareCost, Place, Read, WatchCost
+from experiments.calibration.costs import ByteCost, CompareCost, Read, WatchCost
+from experiments.calibration.etcd import Bench, Place
 from experiments.calibration.transactions import Kind
 from experiments.child import Child
 

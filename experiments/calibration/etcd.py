@@ -7,7 +7,7 @@ because its histogram starts at 1 ms.
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from queue import SimpleQueue
 from statistics import median
 
@@ -20,6 +20,7 @@ from core.machine.messages import Message, Watch
 from experiments import etcd_metrics
 from experiments.calibration.cells import BATCHES, Cell, Seen
 from experiments.calibration.clock import cpu_s
+from experiments.calibration.costs import ByteCost, CompareCost, Read, WatchCost
 from experiments.calibration.listener import Listener
 from experiments.calibration.transactions import Kind, puts_of
 
@@ -33,49 +34,6 @@ LARGE_CELL = Cell(10, 8)
 TURNS = 5
 """What compares add is a tenth of the server's time, which at times triples for a second: it did at the end of each
 round of one calibration, which then found 140 us for a compare instead of 4."""
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    keys: int
-    latency_s: float
-    client_cpu_s: float
-    etcd_cpu_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class WatchCost:
-    """CPU seconds that a client and the server spent on so many watch messages with so many changes in all."""
-
-    batch: int
-    messages: int
-    changes: int
-    cpu_s: float
-    server_cpu_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class ByteCost:
-    """Seconds for each byte of a payload.
-
-    CPU time of who sends and of the server that writes, time of the log's disk and of the backend's commit, CPU time of
-    who hears and of the server that tells.
-    """
-
-    send_s: float
-    write_s: float
-    fsync_s: float
-    commit_s: float
-    heard_s: float
-    told_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class CompareCost:
-    """CPU seconds for each compare: of who sends it, and of the server that checks it."""
-
-    send_s: float
-    check_s: float
 
 
 class Place(msgspec.Struct, frozen=True):

@@ -17,7 +17,8 @@ from experiments.calibration import cells, decisions, fit, holes
 from experiments.calibration.book import Book
 from experiments.calibration.caller import Caller
 from experiments.calibration.cells import Cell, Seen
-from experiments.calibration.etcd import PAYLOAD_BYTES, ByteCost, CompareCost, Place, Read, WatchCost
+from experiments.calibration.costs import ByteCost, CompareCost, Read, WatchCost
+from experiments.calibration.etcd import PAYLOAD_BYTES, Place
 from experiments.calibration.unknowns import UNKNOWNS, solve
 from experiments.world import Tell
 from sim.parameters import Values, WriteTimes
