@@ -5,8 +5,6 @@ from random import Random
 
 import pytest
 
-from experiments.calibrate import _overshoot
-from experiments.calibration.book import Book
 from sim.config import SimConfig
 from sim.etcd.cores import Cores
 from sim.host import Host
@@ -93,12 +91,3 @@ def test_sleeps_are_too_long_by_what_was_measured() -> None:
         assert max(late) == pytest.approx(most, abs=5e-4)
     late = [ended[one] - began[one] - 0.1 for one in began]
     assert sum(late) / len(late) == pytest.approx(0.01375, abs=0.001)  # half of them from each interval
-
-
-def test_the_shape_of_measured_sleeps_is_kept() -> None:
-    book = Book()
-    _overshoot(book, [0.0001, 0.0002, 0.0003, 0.0004, 0.0005])
-    assert book.found["sleep_overshoot_s"].value == pytest.approx(0.0003)
-    shape = book.found["sleep_overshoot_residuals"].value
-    assert isinstance(shape, tuple)
-    assert (shape[0], shape[len(shape) // 2], shape[-1]) == pytest.approx((1 / 3, 1.0, 5 / 3), rel=1e-3)

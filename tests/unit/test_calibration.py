@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 import pytest
 
+from experiments.calibrate import _overshoot
 from experiments.calibration import busy_loop, cells, holes, unknowns
 from experiments.calibration.book import Book
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
+from experiments.calibration.etcd import TURNS, Bench
 from experiments.calibration.replica import replay
 from sim.parameters import REFERENCE, Values, load
 
@@ -201,3 +203,30 @@ def test_a_busy_loop_sees_when_its_core_was_away(
     monkeypatch.setattr("time.perf_counter", lambda: next(moments))
     busy_loop.main("0.06")
     assert json.loads(capsys.readouterr().out) == {"holes": pytest.approx([0.0026, 0.0465, 0.9501])}
+
+
+def test_a_busy_second_of_the_server_does_not_make_compares_dear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten compares add 40 us, but for one turn in which the server needs three times as much for other reasons."""
+    plain, compared = (Seen((0.001,), cpu_s, server_s, 1.0) for cpu_s, server_s in ((2e-4, 4e-4), (2.2e-4, 4.4e-4)))
+    spells = [plain, compared] * TURNS
+    spells[3] = Seen((0.01,), 6e-4, 2e-3, 1.0)
+    bench = object.__new__(Bench)
+    monkeypatch.setattr(bench, "_closed", lambda *_: [], raising=False)
+    monkeypatch.setattr(bench, "_busy", lambda _cell, kind, _seconds: _next_of(spells, compared=kind.compared))
+    cost = bench.compare_cost(1.0)
+    assert (cost.send_s, cost.check_s) == pytest.approx((2e-6, 4e-6))
+    assert not spells
+
+
+def _next_of(spells: list[Seen], *, compared: bool) -> Seen:
+    assert compared == (len(spells) % 2 == 1), "not in turns"
+    return spells.pop(0)
+
+
+def test_the_shape_of_measured_sleeps_is_kept() -> None:
+    book = Book()
+    _overshoot(book, [0.0001, 0.0002, 0.0003, 0.0004, 0.0005])
+    assert book.found["sleep_overshoot_s"].value == pytest.approx(0.0003)
+    shape = book.found["sleep_overshoot_residuals"].value
+    assert isinstance(shape, tuple)
+    assert (shape[0], shape[len(shape) // 2], shape[-1]) == pytest.approx((1 / 3, 1.0, 5 / 3), rel=1e-3)
