@@ -24,7 +24,7 @@ from core.client import Client
 from core.etcd.binary import EtcdServerError, Server, find_server
 from core.etcd.embedded import EmbeddedEtcd
 from core.model import TaskSpec
-from experiments import environment, etcd_metrics
+from experiments import environment, etcd_metrics, summary
 from experiments.calibration import decisions, fit, resting, scaling, server, slots, starts
 from experiments.calibration.book import Book
 from experiments.calibration.clock import own_cpu_s
@@ -36,7 +36,7 @@ STEP_S, STEP_QUICK_S = 1.2, 0.6
 FIT_S, FIT_QUICK_S = 60.0, 12.0
 """What one measurement and the fit take on a fast machine: the bar's time left corrects itself on a slow one."""
 OTHER_STEPS = 3
-SCALE_STEP_S = 0.7
+SCALE_STEP_S = 1.1
 OVERSHOOT_LEVELS = 21
 OWN_FLAGS = ("--name=", "--data-dir=", "-urls=", "--initial-cluster")
 
@@ -51,7 +51,7 @@ def run(out: Path, *, quick: bool = False, allow_known_bad: bool = False, on_ste
 
 
 def run_scaled(out: Path, *, allow_known_bad: bool = False, on_step: OnStep = lambda _: None) -> Profile:
-    """The reference profile at this machine's speed, in some ten seconds. The rest as `run`."""
+    """The reference profile at this machine's speed, in some twenty seconds. The rest as `run`."""
     said = itertools.count()
 
     def tell(what: str) -> None:
@@ -62,6 +62,17 @@ def run_scaled(out: Path, *, allow_known_bad: bool = False, on_step: OnStep = la
         lambda binary: scaling.scale(load(REFERENCE), REFERENCE.stem, binary, tell),
         allow_known_bad=allow_known_bad,
     )
+
+
+def scaled_in_brief() -> Profile:
+    """The reference profile at this machine's speed as two cells show it, in four seconds; nothing is written.
+
+    Raises ExperimentError.
+    """
+    try:
+        return scaling.scale(load(REFERENCE), REFERENCE.stem, find_server(), lambda _: None, brief=True)
+    except EtcdServerError as error:
+        raise ExperimentError(str(error)) from error
 
 
 def _written(out: Path, measure: Callable[[Server], Profile], *, allow_known_bad: bool) -> Profile:
@@ -117,10 +128,7 @@ def advice(profile: Profile) -> list[str]:
     """Sentences for the user: how well the fit meets what was seen, and whether the machine was quiet."""
     scaled = profile.about.get("scaled")
     if scaled:
-        lines = [
-            "scaled from {profile}: Python takes {python:.2f} times the CPU time, etcd {etcd:.2f} times, "
-            "the disk {disk:.2f} times the time".format(**scaled)
-        ]
+        lines = [f"scaled: {summary.factors(scaled)}"]
     else:
         off = profile.parameters["send_s"].source.partition("mean error: ")[2].partition(";")[0]
         lines = [f"fit: {off} off on average"]

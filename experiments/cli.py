@@ -75,7 +75,10 @@ LanguagesOption = Annotated[
 ]
 ProfileOption = Annotated[
     Path | None,
-    typer.Option(help="Parameters of the model, from `calibrate`. Default: the set that comes with Tandem."),
+    typer.Option(
+        help="Parameters of the model, from `calibrate`. Default: the set that comes with Tandem; where the real "
+        "system runs beside the model, at this machine's speed."
+    ),
 ]
 
 
@@ -150,8 +153,9 @@ def run(
         fail(PROGRAM, "--repeat-disturbed goes with --all: a single scenario is run anew in any case", USAGE_ERROR)
     with clear_errors(PROGRAM):
         if scenario_file is None:
-            from experiments import cli_report, suite  # noqa: PLC0415 - likewise pandas
+            from experiments import cli_report, machine_speed, suite  # noqa: PLC0415 - likewise pandas
 
+            profile = machine_speed.profile_for(out, world.names, endpoints, profile)
             scenarios = suite.load(suite.names_of_set(quick=quick), quick=quick, seed=seed)
             plan = suite.Plan(scenarios, out, world.names, endpoints, profile, repeat_disturbed)
             cli_report.run_all(plan)
@@ -159,7 +163,12 @@ def run(
         one = scenario.load(scenario_file, quick=quick)
         from experiments.run import choose, run_scenario, worlds_of  # noqa: PLC0415 - pandas: once the file is good
 
-        worlds = worlds_of(choose(one, world.names), endpoints, profile, namespace if deployed else None)
+        chosen = choose(one, world.names)
+        worlds = worlds_of(chosen, endpoints, profile, namespace if deployed else None)
+        from experiments import machine_speed  # noqa: PLC0415
+
+        if machine_speed.compared(chosen, endpoints, profile):
+            worlds["sim"] = machine_speed.model_at_speed(out)
         with progress_bar(one.name) as on_step:
             summaries = run_scenario(one, worlds, out, seed=seed, on_step=on_step)
         console = Console()
@@ -182,7 +191,7 @@ def calibrate(
     scale: Annotated[
         bool,
         typer.Option(
-            "--scale", help="Ten seconds: measure this machine's speed, and scale the set that comes with Tandem."
+            "--scale", help="Twenty seconds: measure this machine's speed, and scale the set that comes with Tandem."
         ),
     ] = False,
     allow_known_bad: Annotated[
@@ -201,7 +210,7 @@ def calibrate(
     from experiments.validation.show import progress  # noqa: PLC0415
 
     if scale and quick:
-        raise typer.BadParameter("--quick does not go with --scale, which takes ten seconds")
+        raise typer.BadParameter("--quick does not go with --scale, which takes twenty seconds")
     with clear_errors(PROGRAM):
         console = Console(stderr=True)
         measure = calibration.run_scaled if scale else partial(calibration.run, quick=quick)
@@ -246,12 +255,15 @@ def curves(
     from experiments.console import clear_errors, say_where  # noqa: PLC0415
 
     with clear_errors(PROGRAM):
+        from experiments import machine_speed  # noqa: PLC0415
         from experiments.curves import plan  # noqa: PLC0415
         from experiments.curves_console import shown  # noqa: PLC0415
         from experiments.curves_sweeps import SweepName, sweeps  # noqa: PLC0415
 
         known = sweeps(quick=quick)
         chosen = [SweepName(name) for name in dict.fromkeys(sweep or CurveName)]
+        profile = machine_speed.profile_for(out, ("real", "sim"), None, profile)
+        machine_speed.measure(out, profile)
         with shown(plan(out, quick=quick, profile=profile)) as runner:
             page = runner.run([known[name] for name in chosen])
         say_where(page)

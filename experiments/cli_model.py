@@ -89,6 +89,8 @@ def validate(
         fail(PROGRAM, "--record needs a reason: why these errors are right now", USAGE_ERROR)
     out = out or (OUT_OF_STRESS if stress else OUT)
     with clear_errors(PROGRAM):
+        from experiments import machine_speed  # noqa: PLC0415
+        from experiments.run import profile_of  # noqa: PLC0415
         from experiments.scenario import ScenarioError  # noqa: PLC0415
         from experiments.validation import command, page  # noqa: PLC0415
         from experiments.validation.catalogue import cases  # noqa: PLC0415
@@ -96,7 +98,10 @@ def validate(
 
         chosen = cases(scenario or (), stress=stress, quick=quick, real=real, simulated=simulated, seed=seed)
         names: tuple[Refinement, ...] = tuple(dict.fromkeys(one.refinement for one in refinement or [*DEFAULT]))
-        plan = Plan(chosen, out, profile, names, (runs or out) if sim_only else None)
+        if not sim_only:
+            profile = machine_speed.profile_for(out, ("real", "sim"), None, profile)
+            machine_speed.measure(out, profile)
+        plan = Plan(chosen, out, profile or profile_of(runs or out), names, (runs or out) if sim_only else None)
         try:
             findings = command.validate(plan, quick=quick, reason=record)
         except ValueError as error:

@@ -238,10 +238,11 @@ def whatif(
 
         from experiments.planning import console  # noqa: PLC0415
         from experiments.planning import whatif as prediction  # noqa: PLC0415
+        from experiments.run import profile_of  # noqa: PLC0415
         from experiments.sweep import values_of  # noqa: PLC0415
 
         change = prediction.Change(prediction.parse(settings or []), load)
-        values = values_of(profile, cores=cores)
+        values = values_of(profile or profile_of(run), cores=cores)
         with console.counter("whatif") as tell:
             found = prediction.whatif(
                 run,

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from experiments import benchmarks, calibrate, suite, suite_console
+from experiments import benchmarks, machine_speed, suite, suite_console
 from experiments.claims import deployment
 from experiments.cli import Editions, EndpointsOption, LanguagesOption, ProfileOption, SeedOption, WorldOption, Worlds
 from experiments.console import FAILED, INTERRUPTED, clear_errors, fail
@@ -22,7 +22,6 @@ from experiments.planning import example
 from experiments.planning.console import counter
 from experiments.run import clear
 from experiments.sources import digest
-from experiments.validation.show import progress
 from experiments.world import ExperimentError
 
 PROGRAM = "make report"
@@ -30,8 +29,6 @@ QUICK_OUT, FULL_OUT = Path("reports/latest"), Path("reports/full")
 BUILD_TIMEOUT_S = 600.0
 RECORDED = Path(__file__).parents[1] / "reports" / "reference" / deployment.FILE
 """The container commands as they were tried last: that takes a container engine, which few machines have."""
-PROFILE = "profile.json"
-"""The model's parameters at this machine's speed, measured before the runs unless others are given."""
 COMPLETE = "complete"
 """A file beside the runs: the report of them was built, so that the next `make report` begins anew."""
 
@@ -68,8 +65,7 @@ def main(
     runs = out / "runs"
     with clear_errors(PROGRAM):
         names = suite.names_of_set(quick=not full)
-        if profile is None and endpoints is None and world is Worlds.BOTH:
-            profile = runs / PROFILE
+        profile = machine_speed.profile_for(runs, world.names, endpoints, profile)
         plan = suite.Plan(
             suite.load(names, quick=not full, seed=seed), runs, world.names, endpoints, profile, repeat_disturbed
         )
@@ -107,9 +103,7 @@ def measure(plan: suite.Plan, *, anew: bool, quick: bool) -> suite.Outcome:
     """The benchmarks, the scenarios, a plan, and the verdicts. Raises ExperimentError, OSError, KeyboardInterrupt."""
     plan.root.mkdir(parents=True, exist_ok=True)
     (plan.root / COMPLETE).unlink(missing_ok=True)
-    if plan.profile == plan.root / PROFILE and (anew or not plan.profile.is_file()):
-        with progress(PROGRAM) as on_step:
-            calibrate.run_scaled(plan.profile, allow_known_bad=True, on_step=on_step)
+    machine_speed.measure(plan.root, plan.profile, anew=anew)
     if "real" in plan.worlds and plan.endpoints is None:
         run_benchmarks(plan.root, anew=anew)
     if RECORDED.is_file() and not (plan.root / RECORDED.name).exists():

@@ -1,6 +1,7 @@
 """Runs a scenario in one world or both, and writes the run directories.
 
     DIR/scenario.toml, metrics.json                                the scenario as it was run, and the summary
+    DIR/profile.json                                               the model's parameters, where they were scaled
     DIR/<world>/<repetition>/scenario.toml, environment.json, trace.parquet, resources.parquet, metrics.json
     DIR/real/<repetition>/etcd.json                                what etcd's members said of themselves
 
@@ -22,6 +23,8 @@ from experiments.schema import Scenario
 from experiments.world import ExperimentError, Measured, Tell, World, WorldName
 
 MakeWorld = Callable[[Scenario], World]
+PROFILE = "profile.json"
+"""The model's parameters at the speed of the machine, beside the runs of a scenario or of a set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,13 @@ def clear(out: Path) -> None:
             raise ExperimentError(f"{strange[0]} is not from an earlier run: choose another folder for --out")
     for world in worlds:
         shutil.rmtree(world)
-    (out / "metrics.json").unlink(missing_ok=True)
+    for name in ("metrics.json", PROFILE):
+        (out / name).unlink(missing_ok=True)
+
+
+def profile_of(run: Path) -> Path | None:
+    """The parameters that the model had in a run; None: those that come with Tandem."""
+    return next((path for path in (run / PROFILE, run.parent / PROFILE) if path.is_file()), None)
 
 
 def is_repetition(path: Path) -> bool:

@@ -11,7 +11,7 @@ from experiments.console import unfinished
 from experiments.planning.console import validated_lines
 from experiments.planning.trust import offered_rate, trust_run
 from experiments.schema import Scenario
-from experiments.summary import repetitions, speed
+from experiments.summary import factors, repetitions, speed
 
 ADVICE = "run it again on a quiet machine"
 OTHER_SPEED = 1.5
@@ -38,13 +38,16 @@ def _environments(out: Path, world: str) -> list[dict[str, Any]]:
 
 
 def _speed(out: Path) -> list[str]:
-    """Whether the model's parameters are those of a machine of another speed."""
+    """That the model's parameters were brought to this machine's speed, or are those of a machine of another."""
+    models = [one["model"] for one in _environments(out, "sim") if one.get("model")][:1]
+    if models and "scaled" in models[0]:
+        return [f"the model was brought to this machine's speed: {factors(models[0]['scaled'])}"]
     here = [one["etcd"]["put_p50_ms"] for one in _environments(out, "real") if "put_p50_ms" in one.get("etcd", {})]
-    there_ms = [speed(one["model"]).get("put_p50_ms") for one in _environments(out, "sim") if one.get("model")][:1]
+    there_ms = [speed(one).get("put_p50_ms") for one in models]
     if not here or not any(there_ms) or 1 / OTHER_SPEED <= median(here) / there_ms[0] <= OTHER_SPEED:
         return []
     puts = f"a put took {there_ms[0]:.3g} ms there, {median(here):.3g} ms here"
-    remedy = "'tandem-bench calibrate --scale --out here.json' and '--profile here.json' mend that in ten seconds"
+    remedy = "'tandem-bench calibrate --scale --out here.json' and '--profile here.json' mend that in twenty seconds"
     return [f"the model's parameters are of another speed: {puts}; {remedy}"]
 
 

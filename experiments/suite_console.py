@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from experiments import claims, expected, metrics, suite, summary
+from experiments import claims, expected, machine_speed, metrics, suite, summary
 from experiments.claims.verdict import Verdict
 from experiments.cli import EndpointsOption, ProfileOption, QuickOption, SeedOption, WorldOption, Worlds
 from experiments.console import clear_errors, results
@@ -27,9 +27,13 @@ RUNS = Path("reports/latest/runs")
 def run(plan: suite.Plan, title: str) -> suite.Outcome:
     """Run what is missing of a set with the time left in view; then a line for each scenario, and what went wrong.
 
+    This machine's speed comes first, where that is not known yet.
+
     Raises what `suite.run` raises; what is finished is kept.
     """
     console = Console()
+    if suite.missing(plan):
+        machine_speed.measure(plan.root, plan.profile)
     with progress(title) as on_step:
         outcome = suite.run(plan, on_step)
     for one in plan.scenarios:
@@ -139,6 +143,7 @@ def script(program: str, prefixes: tuple[str, ...], help_text: str) -> Callable[
     ) -> None:
         with clear_errors(program):
             names = [name for name in suite.names_of_set(quick=quick) if name.startswith(prefixes)]
+            profile = machine_speed.profile_for(out, world.names, endpoints, profile)
             plan = suite.Plan(suite.load(names, quick=quick, seed=seed), out, world.names, endpoints, profile)
             run(plan, program.rpartition(".")[2])
             for name in names:

@@ -1,6 +1,6 @@
 """What is written beside the runs of a set: figures over repetitions, the environment, the parameters, the verdicts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,6 +112,14 @@ def speed(about: dict[str, Any]) -> dict[str, Any]:
     puts = [cell["p50_ms"] for cell in about.get("cells", ()) if cell.get("cell") == SINGLE_PUTS]
     scaled = {"scaled": about["scaled"]} if about.get("scaled") else {}
     return {"when": about.get("when"), "put_p50_ms": puts[0], **scaled} if puts else {}
+
+
+def factors(scaled: Mapping[str, Any]) -> str:
+    """By what the parameters were scaled, in words."""
+    return (
+        "Python takes {python:.2f} times the CPU time of the profile {profile}, etcd {etcd:.2f} times, "
+        "the disk {disk:.2f} times the time".format(**scaled)
+    )
 
 
 def _write_json(path: Path, what: Any) -> None:

@@ -9,23 +9,26 @@ from core.model import SchedulerRecord, WorkerRecord
 
 
 class Registration:
-    """`id` is None while there is none."""
+    """`id` is None while there is none. `asked`: a lease may have been granted that we don't know yet."""
 
     def __init__(self, record: WorkerRecord | SchedulerRecord, ttl_s: float) -> None:
         self.record = record
         self.ttl_s = ttl_s
         self.id: str | None = None
         self.lease = 0
+        self.asked = False
         self._asked_mono = 0.0
         self._expires_mono = 0.0
 
     def start(self, now: Now) -> list[Message]:
         self.id = None
+        self.asked = True
         self._asked_mono = now.mono
         return [Register(self.record, self.ttl_s)]
 
     def registered(self, event: Registered) -> None:
         self.id, self.lease = event.id, event.lease
+        self.asked = False
         self._expires_mono = self._asked_mono + event.ttl_s  # it cannot have been granted before we asked
 
     def renewed(self, event: LeaseRenewed) -> None:

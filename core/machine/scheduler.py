@@ -108,8 +108,10 @@ class SchedulerMachine:
                 backlog.consider_stealing(now, room=self._fleet.room > 0)
             self._assigner.work(me, now, commands)
             commands += backlog.wants()
-        elif self._draining and (not self._flights or now.mono >= (self._drain_mono or 0.0)):
-            self._finish(commands)
+        elif self._draining:
+            waits = self._flights or self._registration.asked
+            if not waits or now.mono >= (self._drain_mono or 0.0):
+                self._finish(commands)
         return commands
 
     def next_deadline(self) -> float | None:
@@ -145,7 +147,7 @@ class SchedulerMachine:
     def _on_registered(self, event: Registered, now: Now) -> list[Message]:
         self._registration.registered(event)
         self._loading = False
-        return self._load()
+        return [] if self._draining else self._load()
 
     def _on_renewed(self, event: LeaseRenewed, now: Now) -> list[Message]:
         self._registration.renewed(event)

@@ -130,6 +130,8 @@ class WorkerMachine:
 
     def _on_registered(self, event: Registered, now: Now) -> list[Message]:
         self._registration.registered(event)
+        if self._draining:
+            return self._announce()
         if self._ticks is not None:
             self._pulling = False
             self._ticks.start(now.mono)
@@ -248,6 +250,10 @@ class WorkerMachine:
             return []
         self._draining = True
         self._drain_mono = now.mono + self.settings.drain_limit_s
+        return self._announce()
+
+    def _announce(self) -> list[Message]:
+        """Ask for no more tasks, and what we were given until then."""
         registration = self._registration
         if registration.id is None or not isinstance(registration.record, WorkerRecord):
             return []
@@ -272,10 +278,11 @@ class WorkerMachine:
         if given_up:
             commands.append(Report("warning", "etcd does not answer: stopping all the same, the lease will run out"))
         idle = not (self._running or self._commits or self._handing_back)
-        if idle and self._held.listing and not self._over_limit:  # etcd may be gone: don't wait for it that long
+        waits = self._held.listing or self._registration.asked
+        if idle and waits and not self._over_limit:  # etcd may be gone: don't wait for it that long
             self._over_limit = True
             self._drain_mono = now.mono + LAST_COMMITS_S
-        if given_up or (idle and not self._held.listing):
+        if given_up or (idle and not waits):
             if self._registration.id is not None:
                 commands.append(Unregister(self._registration.lease))
                 self._registration.id = None

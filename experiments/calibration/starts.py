@@ -10,6 +10,7 @@ from typing import NamedTuple
 from core.etcd.embedded import EmbeddedEtcd
 from core.runtime.nanny import RESTART_FIRST_S
 from experiments.calibration.book import Book
+from experiments.calibration.register import PATIENCE_S, Register
 from experiments.components import Components
 from experiments.schema import Topology
 from experiments.world import ExperimentError
@@ -17,7 +18,8 @@ from experiments.world import ExperimentError
 ROUNDS = 2
 RESTARTS, RESTARTS_QUICK = 10, 2
 LOOK_S = 0.02
-PATIENCE_S = 60.0
+SETTLE_S = 0.3
+"""A nanny is told of its worker's lease a little after etcd is: killed in between, it could not be revoked."""
 SCHEDULER, WORKER = "scheduler-1", "worker-1"
 
 
@@ -40,8 +42,9 @@ def measure(book: Book, etcd: EmbeddedEtcd, *, quick: bool) -> None:
 
 def processes(book: Book, etcd: EmbeddedEtcd, *, rounds: int) -> None:
     """Those of Tandem alone. Raises ExperimentError where one does not come to life."""
-    with Components(Topology(workers=1), ",".join(etcd.endpoints), "/calibrate-starts/") as components:
-        lives = [_lives(components) for _ in range(rounds)]
+    place = ",".join(etcd.endpoints), "/calibrate-starts/"
+    with Register(*place) as register, Components(Topology(workers=1), *place) as components:
+        lives = [_lives(components, register) for _ in range(rounds)]
     worker_s = [life.again_s - RESTART_FIRST_S for life in lives]
     nanny_s = [life.worker_s - again_s for life, again_s in zip(lives, worker_s, strict=True)]
     _put(book, "scheduler_start_s", "from the start of a scheduler", [life.scheduler_s for life in lives])
@@ -64,31 +67,33 @@ def _put(book: Book, name: str, what: str, seconds: Sequence[float]) -> None:
     book.put(name, max(0.0, statistics.median(seconds)), "s", f"{what}, n = {len(seconds)}")
 
 
-def _lives(components: Components) -> Lives:
+def _lives(components: Components, register: Register) -> Lives:
     """One life of each. Afterwards none is left."""
+    began = time.monotonic()
     components.start(SCHEDULER)
-    scheduler_s = _until(components, lambda: SCHEDULER in components.registered())
+    scheduler_s = register.appears(SCHEDULER) - began
+    began = time.monotonic()
     components.start(WORKER)
-    worker_s = _until(components, lambda: WORKER in components.registered())
+    worker_s = register.appears(WORKER) - began
     # Else nobody would be killed: on a busy machine the worker may not be seen yet beside its nanny.
     _until(components, lambda: len(components.processes(WORKER)) > 1)
+    time.sleep(SETTLE_S)
+    killed = time.monotonic()
     components.signal_worker(WORKER, SIGKILL)
-    revoked_s = _until(components, lambda: WORKER not in components.registered())
-    again_s = _until(components, lambda: WORKER in components.registered())
+    revoked = register.vanishes(WORKER)
+    again = register.appears(WORKER)
     components.drain()
     _until(components, lambda: not components.registered())
-    return Lives(scheduler_s, worker_s, revoked_s, again_s)
+    return Lives(scheduler_s, worker_s, revoked - killed, again - revoked)
 
 
-def _until(components: Components, holds: Callable[[], bool]) -> float:
-    """Seconds until it holds."""
-    before = time.monotonic()
+def _until(components: Components, holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + PATIENCE_S
     while not holds():
-        if time.monotonic() > before + PATIENCE_S:
+        if time.monotonic() > until:
             logs = "; ".join(components.log_tail(name) for name in (SCHEDULER, WORKER))
             raise ExperimentError(f"processes that were to be measured did not start or end: {logs}")
         time.sleep(LOOK_S)
-    return time.monotonic() - before
 
 
 def _restart(etcd: EmbeddedEtcd) -> float:

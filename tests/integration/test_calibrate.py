@@ -54,7 +54,9 @@ def test_the_reference_is_scaled_to_this_machine(tmp_path: Path) -> None:
     assert 0.1 < factors["python"] < 50.0, "another machine, not another planet"
     assert profile.values().send_s == pytest.approx(known.values().send_s * factors["python"], rel=1e-3)
     assert profile.values().worker_start_s != known.values().worker_start_s
-    (said,) = [line for line in calibrate.advice(profile) if line.startswith("scaled from reference")]
+    (said,) = [
+        line for line in calibrate.advice(profile) if line.startswith("scaled: ") and "profile reference" in line
+    ]
     assert f"{factors['disk']:.2f}" in said
 
 
@@ -71,3 +73,14 @@ def test_an_etcd_that_acknowledges_too_early_is_refused(tmp_path: Path, monkeypa
         calibrate.run(tmp_path / "never.json")
     assert asked == [True]
     assert not (tmp_path / "never.json").exists()
+
+
+def test_in_brief_it_agrees_with_itself(tmp_path: Path) -> None:
+    """Two cells, the second time with no more than a busy machine's difference; starts go with Python."""
+    first, second = (calibrate.scaled_in_brief() for _ in range(2))
+    for name in ("python", "etcd", "disk"):
+        assert 1 / 3 < first.about["scaled"][name] / second.about["scaled"][name] < 3.0
+    known = parameters.load().values()
+    assert first.values().worker_start_s == pytest.approx(
+        known.worker_start_s * first.about["scaled"]["python"], rel=1e-3
+    )

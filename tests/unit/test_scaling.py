@@ -4,14 +4,14 @@ import pytest
 
 from experiments.calibration import scaling, server
 from experiments.calibration.cells import Seen
-from experiments.calibration.scaling import DISK, ETCD, KEPT, MEASURED, PYTHON, Factors, compare, multiplied
+from experiments.calibration.scaling import DISK, ETCD, KEPT, PYTHON, STARTS, Factors, compare, multiplied
 from sim.parameters import REFERENCE, Parameter, Values, load
 
 FACTORS = Factors(python=2.0, etcd=3.0, disk=5.0, latency=7.0)
 
 
 def test_every_parameter_of_the_model_is_in_one_group() -> None:
-    groups = (PYTHON, ETCD, DISK, MEASURED, KEPT)
+    groups = (PYTHON, ETCD, DISK, STARTS, KEPT)
     assert sorted(name for group in groups for name in group) == sorted(Values.__struct_fields__)
 
 
@@ -29,7 +29,8 @@ def test_costs_are_multiplied_and_say_so() -> None:
     assert after.etcd_fsync_s == pytest.approx(5 * before.etcd_fsync_s, rel=1e-3)
     assert after.write_times[0].quantiles_s[3] == pytest.approx(7 * before.write_times[0].quantiles_s[3], rel=1e-3)
     assert (after.cold_idle_s, after.etcd_fsync_residuals) == (before.cold_idle_s, before.etcd_fsync_residuals)
-    assert after.worker_start_s == 0.5
+    assert after.worker_start_s == 0.5, "measured"
+    assert after.scheduler_start_s == pytest.approx(2 * before.scheduler_start_s, rel=1e-3), "not measured"
     assert got.parameters["send_s"].source.endswith("; scaled by 2.00")
     assert got.parameters["cold_idle_s"] == known.parameters["cold_idle_s"]
 
@@ -46,6 +47,7 @@ def test_factors_are_those_between_the_cells() -> None:
         | {"client_cpu_ms": 0.5, "etcd_cpu_ms": 2 / 3, "p50_ms": 1.0, "fsync_ms": 0.1 if "8 x" not in str(row) else 9.0}
         for row in here
     ]
+    there[2] |= {"fsync_ms": 0.001}  # one slow fsync in a cell that has few
     got = compare(there, seen)
     assert (got.python, got.etcd, got.disk, got.latency) == pytest.approx((2.0, 3.0, 5.0, 2.0), abs=2e-3)
     with pytest.raises(KeyError):

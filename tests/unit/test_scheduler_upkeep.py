@@ -22,6 +22,7 @@ from core.machine.messages import (
     Report,
     Requeue,
     RequeueDone,
+    Started,
     Stop,
     Timer,
     Unregister,
@@ -130,6 +131,14 @@ def test_drain_does_not_wait_for_ever() -> None:
     assert deadline is not None
     bench.mono = deadline
     assert only(Stop, bench(Timer()))
+
+
+def test_a_scheduler_that_is_ended_while_it_registers_leaves_no_lease() -> None:
+    bench = Bench()
+    bench(Started())
+    assert not only(Stop, bench(Drain()))
+    commands = bench(Registered("s.7", 7, 2.0))
+    assert commands == [Unregister(7), Stop(0)]
 
 
 def test_a_lost_lease_means_a_new_registration_and_nothing_is_assigned_meanwhile() -> None:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from experiments import claims, cli, metrics, report, scenario, suite, suite_console, summary, sweep
+from experiments.run import PROFILE
 from experiments.scenario import ScenarioError
 from experiments.suite import Plan
 from experiments.validation.store import DONE
@@ -215,9 +216,9 @@ def test_this_machines_speed_is_measured_for_a_report_and_kept_when_it_goes_on(
     monkeypatch.setattr("experiments.calibrate.run_scaled", scaled)
     monkeypatch.setattr("experiments.suite_console.run", lambda *_: None)
     for anew in (False, False, True):
-        report.measure(suite.Plan([], runs, ("sim",), profile=runs / report.PROFILE), anew=anew, quick=True)
+        report.measure(suite.Plan([], runs, ("sim",), profile=runs / PROFILE), anew=anew, quick=True)
     report.measure(suite.Plan([], runs, ("sim",), profile=short_report / "mine.json"), anew=True, quick=True)
-    assert measured == [runs / report.PROFILE] * 2
+    assert measured == [runs / PROFILE] * 2
 
 
 def test_scenarios_of_another_set_are_removed_from_the_reports_own_folder(short_report: Path) -> None:

@@ -6,7 +6,9 @@ from core.machine.messages import (
     Drain,
     HandBack,
     HandedBack,
+    Registered,
     RunsListed,
+    Started,
     Stop,
     Timer,
     Unregister,
@@ -70,6 +72,28 @@ def test_an_idle_worker_stops_as_soon_as_nothing_can_be_assigned_to_it() -> None
     bench.up()
     assert not only(Stop, bench(Drain()))
     assert only(Stop, bench(RunsListed((), 70))) == [Stop(0)]
+
+
+def test_a_worker_that_is_ended_while_it_registers_leaves_no_lease() -> None:
+    """Else tasks would be assigned to nobody until it expires."""
+    bench = Bench()
+    bench(Started())
+    assert not only(Stop, bench(Drain()))
+    (announced,) = only(Announce, bench(Registered("w.1", 7, 2.0)))
+    assert (announced.lease, announced.record.draining) == (7, True)
+    (back,) = only(HandBack, bench(RunsListed((run(1),), 70)))  # it was seen before it could say that it drains
+    commands = bench(HandedBack(tuple(job.key for job in back.jobs)))
+    assert (only(Unregister, commands), only(Stop, commands)) == ([Unregister(7)], [Stop(0)])
+
+
+def test_a_worker_that_cannot_register_is_ended_all_the_same() -> None:
+    bench = Bench()
+    bench(Started())
+    bench(Drain())
+    assert bench.machine.next_deadline() == bench.mono + LAST_COMMITS_S
+    commands = bench(Timer(), LAST_COMMITS_S)
+    assert only(Stop, commands)
+    assert not only(Unregister, commands)
 
 
 def test_an_idle_worker_does_not_wait_long_for_an_etcd_that_is_gone() -> None:
