@@ -49,7 +49,7 @@ class Executor:
             if kind == "fail" or service_s <= 0.0:
                 self._process.run_inside(values.slot_pickup_s + values.slot_wrap_s, self._quick, job)
             elif kind == "cpu":
-                self._process.run(values.slot_pickup_s, self._burn, job, None, service_s)
+                self._process.run_own(values.slot_pickup_s, self._burn, job, None, service_s, hops=True)
             else:
                 late_s = values.sleep_overshoot_s
                 if values.sleep_overshoot_residuals:
@@ -79,10 +79,10 @@ class Executor:
     def _burn(self, job: Job, started: float | None, left_s: float) -> None:
         started = self._kernel.now if started is None else started
         if left_s <= 0.0:
-            self._process.run(self._values.slot_wrap_s, self._finish, job, started)
+            self._process.run_own(self._values.slot_wrap_s, self._finish, job, started, hops=True)
             return
         piece_s = min(left_s, SWITCH_INTERVAL_S)
-        self._process.run(piece_s, self._burn, job, started, left_s - piece_s)
+        self._process.run_own(piece_s, self._burn, job, started, left_s - piece_s)
 
     def _finish(self, job: Job, started: float) -> None:
         self._sink(_result(job, started, self._kernel.now))

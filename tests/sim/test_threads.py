@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from core.model import TaskSpec
 from sim.config import SimConfig
 from sim.etcd.cores import Cores
 from sim.host import Host
@@ -91,3 +92,14 @@ def test_sleeps_are_too_long_by_what_was_measured() -> None:
         assert max(late) == pytest.approx(most, abs=5e-4)
     late = [ended[one] - began[one] - 0.1 for one in began]
     assert sum(late) / len(late) == pytest.approx(0.01375, abs=0.001)  # half of them from each interval
+
+
+def test_a_handler_burns_the_cpu_time_it_was_told_to_however_cold_its_process_is() -> None:
+    """It counts CPU time, not work: what makes other work dearer after a rest must not make this dearer."""
+    arrives = [0.5 * number for number in range(20)]
+    burning = load([0.02] * 20, arrives)
+    specs = [TaskSpec(spec.id, "cpu") for spec in burning.specs]
+    cold = free(cores=1, cold_factor=8.0, cold_warm_s=0.02, cold_idle_s=0.01)
+    result = simulate(SimConfig(replace(burning, specs=specs), workers=1, values=cold))
+    began, ended = (moments(result, "executed", column) for column in (0, 1))
+    assert [ended[one] - began[one] for one in began] == pytest.approx([0.02] * 20, abs=1e-9)
