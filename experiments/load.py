@@ -10,12 +10,14 @@ says {"submitted": n, "pending": n} now and then, and at the end {"unfinished": 
 """
 
 import os
+import queue
 import select
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +44,8 @@ class Job(msgspec.Struct, frozen=True):
     endpoints: str
     namespace: str
     trace_dir: str
-    timeout_s: float
-    """How long to wait for the last task after the last submit."""
+    quiet_s: float
+    """Given up is what is left when no task has ended for so long."""
     base_ms: int = workload.BASE_MS
     """Where the ids start (`workload.draw`)."""
 
@@ -73,12 +75,12 @@ def main(argument: str) -> int:
         start = float(msgspec.json.decode(order)["start"])
         threading.Thread(target=_end_with_parent, daemon=True).start()
         time.sleep(max(start - time.monotonic(), 0.0))
+        patience = Patience(job.quiet_s)
         if load.in_flight is None:
             submit_open(client, specs, load.intended_s, start)
+            unfinished = wait_all(client, len(specs), patience)
         else:
-            submit_closed(client, specs, load.in_flight, job.timeout_s)
-        wait_all(client, len(specs), job.timeout_s)
-        unfinished = client.pending
+            unfinished = submit_closed(client, specs, load.in_flight, patience)
     say({"unfinished": unfinished})
     return 0
 
@@ -110,23 +112,65 @@ def _due(intended_s: workload.Floats, start: float) -> Iterator[tuple[int, int]]
         first = last
 
 
-def submit_closed(client: Client, specs: list[TaskSpec], in_flight: int, timeout_s: float) -> None:
-    """Keep `in_flight` tasks unfinished: one thread for each, which waits for its task before it takes the next."""
+class Patience:
+    """Lasts while tasks end, and `quiet_s` longer."""
+
+    def __init__(self, quiet_s: float) -> None:
+        self._quiet_s = quiet_s
+        self._ended = -1
+        self._until = 0.0
+
+    def lasts(self, ended: int) -> bool:
+        """So many tasks have ended by now."""
+        if ended != self._ended:
+            self._ended, self._until = ended, time.monotonic() + self._quiet_s
+        return time.monotonic() < self._until
+
+
+def submit_closed(client: Client, specs: list[TaskSpec], in_flight: int, patience: Patience) -> int:
+    """Keep `in_flight` tasks unfinished: one thread for each, which waits for its task before it takes the next.
+
+    Returns how many did not end. They, too, are over when the client is closed.
+    """
+    coming: queue.SimpleQueue[TaskSpec] = queue.SimpleQueue()
+    for spec in specs:
+        coming.put(spec)
+    given_up = threading.Event()
+
+    def keep_one() -> None:
+        with suppress(queue.Empty):
+            while not given_up.is_set():
+                spec = coming.get_nowait()
+                try:
+                    client.submit_specs([spec])[0].outcome()
+                except RuntimeError:
+                    if not given_up.is_set():
+                        raise
+
     with ThreadPoolExecutor(in_flight, thread_name_prefix="in-flight") as threads:
-        for _ in threads.map(lambda spec: client.submit_specs([spec])[0].outcome(timeout_s), specs):
-            pass
+        keepers = [threads.submit(keep_one) for _ in range(in_flight)]
+        while wait(keepers, SAY_EVERY_S).not_done:
+            left = client.pending + coming.qsize()
+            say({"submitted": len(specs) - coming.qsize(), "pending": client.pending})
+            if not patience.lasts(len(specs) - left):
+                given_up.set()
+                client.close()
+                return left
+    for keeper in keepers:
+        keeper.result()
+    return 0
 
 
-def wait_all(client: Client, submitted: int, timeout_s: float) -> None:
-    """Until every outcome is known, or the patience is over."""
-    deadline = time.monotonic() + timeout_s
+def wait_all(client: Client, submitted: int, patience: Patience) -> int:
+    """Until every outcome is known, or the patience is over; how many are not known."""
     told = time.monotonic()
-    while client.pending and time.monotonic() < deadline:
+    while client.pending and patience.lasts(submitted - client.pending):
         client.check()
         time.sleep(POLL_S)
         if time.monotonic() - told > SAY_EVERY_S:
             told = time.monotonic()
             say({"submitted": submitted, "pending": client.pending})
+    return client.pending
 
 
 def _end_with_parent() -> None:

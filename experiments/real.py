@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-import numpy as np
 import psutil
 
 from core.etcd.binary import EtcdServerError
@@ -20,7 +19,7 @@ from core.etcd.errors import EtcdUnreachable, EtcdUnsupported
 from core.etcd.store import EtcdStore
 from core.kv.requests import Delete, Put, Txn
 from core.model import SchedulerRecord
-from experiments import aftermath, environment, etcd_metrics, faults, load, trace
+from experiments import aftermath, environment, etcd_metrics, expected, faults, load, trace
 from experiments.child import Child
 from experiments.components import Components, child_environment
 from experiments.sampling import Sampler
@@ -31,9 +30,6 @@ from experiments.world import ExperimentError, Measured, Tell, join
 HEAD_START_S = 0.1
 """Between the order to start and second 0: the message to the load generator takes less."""
 READY_TIMEOUT_S = 60.0
-PATIENCE_S = 60.0
-"""Waited for the last task beyond several times what the slots would need: a lease TTL and some restarts fit in."""
-PATIENCE_FACTOR = 5.0
 EXIT_TIMEOUT_S = 15.0
 """The load generator has nothing left to do but to disconnect."""
 PROBE_PUTS = 100
@@ -189,20 +185,16 @@ class LoadProcess:
         trace_dir: Path,
         base_ms: int = BASE_MS,
     ) -> None:
-        slots = one.topology.workers * one.topology.slots
-        last_s = float(np.nan_to_num(workload.intended_s).max())
-        work_s = float(workload.service_s.sum()) / slots
-        mended_s = max((fault.at_s + (fault.duration_s or 0.0) for fault in one.faults), default=0.0)
         job = load.Job(
             scenario=one,
             repetition=workload.repetition,
             endpoints=endpoints,
             namespace=namespace,
             trace_dir=str(trace_dir),
-            timeout_s=PATIENCE_FACTOR * work_s + mended_s + PATIENCE_S,
+            quiet_s=expected.quiet_s(one, workload),
             base_ms=base_ms,
         )
-        self._give_up_s = last_s + 2 * job.timeout_s
+        self._silence_s = 2 * job.quiet_s
         self._tasks = len(workload)
         self._child = Child(
             "the load generator",
@@ -225,8 +217,7 @@ class LoadProcess:
 
         Raises ExperimentError where it fails or hangs, and what `check` raises.
         """
-        deadline = time.monotonic() + self._give_up_s
-        while "unfinished" not in (said := self._child.hear(deadline - time.monotonic())):
+        while "unfinished" not in (said := self._child.hear(self._silence_s)):
             check()
             ended = int(said["submitted"]) - int(said["pending"])
             tell(f"{ended:,} of {self._tasks:,} tasks done")

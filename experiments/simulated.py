@@ -2,6 +2,7 @@
 
 import time
 import zlib
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -10,7 +11,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from experiments import trace
+from experiments import expected, trace
 from experiments.components import config_of
 from experiments.metrics import RESOURCE_COLUMNS
 from experiments.overrides import of_model
@@ -22,9 +23,6 @@ from sim import aftermath, parameters
 from sim.config import Fault, Load, SimConfig, SimResult
 from sim.run import simulate
 
-PATIENCE_S = 600.0
-PATIENCE_FACTOR = 20.0
-"""A simulated hour costs little: the model may take much longer than the slots would need before it is cut off."""
 NO_PROFILE = "round figures, not calibrated"
 
 
@@ -91,10 +89,6 @@ class SimulatedWorld:
 
     def config(self, one: Scenario, workload: Workload) -> SimConfig:
         config = config_of(one.topology, one.settings)
-        slots = one.topology.workers * one.topology.slots
-        work_s = float(workload.service_s.sum()) / slots
-        last_s = float(np.nan_to_num(workload.intended_s).max())
-        mended_s = max((fault.at_s + (fault.duration_s or 0.0) for fault in one.faults), default=0.0)
         return SimConfig(
             load=Load(workload.specs(BASE_MS / 1000), workload.service_s, workload.intended_s, workload.in_flight),
             schedulers=one.topology.schedulers,
@@ -110,7 +104,8 @@ class SimulatedWorld:
                 etcd_flush_delay_s=one.topology.etcd_flush_delay_s,
             ),
             refinement=self._refinement,
-            limit_s=last_s + PATIENCE_FACTOR * work_s + mended_s + PATIENCE_S,
+            limit_s=inf,
+            quiet_s=expected.quiet_s(one, workload),
             start_wall_at=BASE_MS / 1000,
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal
 
 import msgspec
@@ -52,6 +53,7 @@ class Load:
 class SimConfig:
     """One run. `limit_s`: it ends then, counted from the start of the load, whatever is still open.
 
+    `quiet_s`: likewise, when no task has ended for so long, or up to twice as long.
     `check`: validate machines and store after every event (slow; for tests). `record`: components whose steps are kept.
     """
 
@@ -67,6 +69,7 @@ class SimConfig:
     refinement: Refinement = "station"
     """How finely etcd is modelled."""
     limit_s: float = 3600.0
+    quiet_s: float = inf
     start_wall_at: float = 1_767_225_600.0
     sample_interval_s: float = 0.5
     trace: bool = True

@@ -53,7 +53,7 @@ def _simulate(config: SimConfig) -> SimResult:
     samples = _Samples(kernel, around, components, load, config.sample_interval_s)
     faults.plan(kernel, tuple(config.faults), components, around.etcd, around.streams["etcd/leader"])
     load.start()
-    kernel.run(until=kernel.any_of([load.finished, kernel.timeout(config.limit_s)]))
+    _run_load(kernel, load, config)
     end_s, unfinished = kernel.now, load.unfinished
     samples.take()
     samples.stop()
@@ -81,6 +81,15 @@ def _components(around: Surroundings, config: SimConfig) -> dict[str, Component]
     names = [(f"scheduler-{number}", False) for number in range(1, config.schedulers + 1)]
     names += [(f"worker-{number}", True) for number in range(1, config.workers + 1)]
     return {name: Component(around, name, worker=worker) for name, worker in names}
+
+
+def _run_load(kernel: Kernel, load: LoadGenerator, config: SimConfig) -> None:
+    limit_s = kernel.now + config.limit_s
+    left = -1
+    while not load.finished.triggered and kernel.now < limit_s and left != load.unfinished:
+        left = load.unfinished
+        until_s = min(limit_s, kernel.now + config.quiet_s)
+        kernel.run(until=kernel.any_of([load.finished, kernel.timeout(until_s - kernel.now)]))
 
 
 def _run_until_over(kernel: Kernel, components: dict[str, Component]) -> None:

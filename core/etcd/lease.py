@@ -1,7 +1,10 @@
 """Keeping leases alive: one thread for all leases of a process.
 
-Every lease is renewed each third of its TTL. The leases due at one moment share a short stream with a deadline, so a
-server that hangs costs one deadline and the next round starts from scratch: there is no stream that can quietly die.
+Every lease is renewed each third of its TTL, by a call of its own with a deadline: a server that hangs costs one
+deadline and the next round starts from scratch; there is no stream that can quietly die. etcd answers the first request
+of its stream of renewals and ends when no second one comes, so to us it is a call like any other. The thread that makes
+it waits for the answer itself (grpc's blocking call): in a process whose handlers burn CPU time in twenty threads, each
+thread that must be woken on the way waits for the interpreter's lock, and leases were lost that way.
 A lease counts as good until `time sent + TTL`, never from the time of the answer.
 
 Locks: `_lock` guards the leases and is held while events are handed to a sink, so that nothing arrives about a lease
@@ -12,10 +15,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 import grpc
-from etcd3.etcdrpc import rpc_pb2, rpc_pb2_grpc
+from etcd3.etcdrpc import rpc_pb2
 
 from core.etcd.errors import classify
 from core.etcd.store import EtcdStore
@@ -51,13 +53,16 @@ class KeepAlive:
     """
 
     def __init__(self, store: EtcdStore) -> None:
-        self._stub = rpc_pb2_grpc.LeaseStub(store.channel)
+        self._ask = store.channel.unary_unary(
+            "/etcdserverpb.Lease/LeaseKeepAlive",
+            request_serializer=rpc_pb2.LeaseKeepAliveRequest.SerializeToString,
+            response_deserializer=rpc_pb2.LeaseKeepAliveResponse.FromString,
+        )
         self._timeout_s = store.timeout_s
         self._leases: dict[int, _Lease] = {}
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._closed = False
-        self._call: Any = None
         self._thread: threading.Thread | None = None
         self._failed = 0  # rounds in a row
         self._failing_since = 0.0
@@ -80,30 +85,28 @@ class KeepAlive:
             self._leases.pop(lease, None)
 
     def close(self) -> None:
-        """Stop renewing all leases, and the thread."""
+        """Stop renewing all leases, and the thread; a renewal under way is waited for, at most a third of a TTL."""
         with self._changed:
             self._closed = True
             self._leases.clear()
-            call, thread = self._call, self._thread
+            thread = self._thread
             self._changed.notify()
-        if call is not None:
-            call.cancel()
         if thread is not None and thread is not threading.current_thread():
             thread.join(self._timeout_s)
 
     def _run(self) -> None:
         while due := self._wait_for_due():
-            sent = time.monotonic()
-            try:
-                trouble = "" if self._renew(due, sent) else "it ended the stream of renewals"
-            except grpc.RpcError as error:
-                trouble = classify(error, writes=False).detail or "it did not say why"
-            except ValueError:  # the channel is closed, and the store with it
-                return
-            if trouble:
-                self._postpone(due)
-            if not self._closed:
-                self._say(trouble, sent)
+            for lease, held in due.items():
+                sent, trouble = time.monotonic(), ""
+                try:
+                    self._renew(lease, held, sent)
+                except grpc.RpcError as error:
+                    trouble = classify(error, writes=False).detail or "it did not say why"
+                    held.due = time.monotonic() + RETRY_S
+                except ValueError:  # the channel is closed, and the store with it
+                    return
+                if not self._closed:
+                    self._say(trouble, sent)
 
     def _say(self, trouble: str, sent: float) -> None:
         """Once that etcd is away, and once that it is back."""
@@ -130,23 +133,16 @@ class KeepAlive:
                 self._changed.wait(None if next_due is None else next_due - now)
             return {}
 
-    def _renew(self, due: dict[int, _Lease], sent: float) -> bool:
-        """One round; whether every lease was answered. Raises grpc.RpcError."""
-        patience_s = min(self._timeout_s, *(held.ttl_s / RENEWALS_PER_TTL for held in due.values()))
-        requests = [rpc_pb2.LeaseKeepAliveRequest(ID=lease) for lease in due]
-        call = self._stub.LeaseKeepAlive(iter(requests), timeout=patience_s)
+    def _renew(self, lease: int, held: _Lease, sent: float) -> None:
+        """Raises grpc.RpcError."""
+        if self._leases.get(lease) is not held:  # dropped since it was due
+            return
+        answer = self._ask(
+            rpc_pb2.LeaseKeepAliveRequest(ID=lease), timeout=min(self._timeout_s, held.ttl_s / RENEWALS_PER_TTL)
+        )
         with self._lock:
-            self._call = call
-            if self._closed:
-                call.cancel()
-        answers = 0
-        for answer in call:
-            answers += 1
-            with self._lock:
-                held = self._leases.get(answer.ID)
-                if held is not None and held is due.get(answer.ID):
-                    self._take(answer.ID, held, float(answer.TTL), sent)
-        return answers == len(due)
+            if self._leases.get(lease) is held:
+                self._take(lease, held, float(answer.TTL), sent)
 
     def _take(self, lease: int, held: _Lease, ttl_s: float, sent: float) -> None:
         if ttl_s <= 0:
@@ -155,10 +151,3 @@ class KeepAlive:
         else:
             held.due = sent + ttl_s / RENEWALS_PER_TTL
             held.sink(LeaseRenewed(lease, sent + ttl_s))
-
-    def _postpone(self, due: dict[int, _Lease]) -> None:
-        """After a failed round: a pause for the leases that were not answered."""
-        with self._lock:
-            now = time.monotonic()
-            for held in due.values():
-                held.due = max(held.due, now + RETRY_S)

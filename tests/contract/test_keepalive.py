@@ -3,7 +3,10 @@
 import logging
 import queue
 import re
+import threading
 import time
+
+import pytest
 
 from core.etcd.embedded import EmbeddedEtcd
 from core.etcd.lease import KeepAlive
@@ -97,3 +100,26 @@ def test_a_dropped_lease_dies(own_etcd: EmbeddedEtcd, store: EtcdStore) -> None:
     assert [kv.key for kv in found.kvs] == ["l/kept"]
     keeper.close()
     watcher.close()
+
+
+def test_a_renewal_needs_no_thread_but_the_keepers_own(
+    own_etcd: EmbeddedEtcd, store: EtcdStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where handlers burn CPU time each thread more waits for the interpreter's lock, longer than a lease lives."""
+    granted = store.call(Grant(2.0))
+    assert isinstance(granted, Granted)
+    events: queue.SimpleQueue[Message] = queue.SimpleQueue()
+    keeper = KeepAlive(store)
+    keeper.add(granted.lease, granted.ttl_s, events.put)
+    assert isinstance(events.get(timeout=TIMEOUT_S), LeaseRenewed)
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+
+    def noted(thread: threading.Thread) -> None:
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", noted)
+    assert isinstance(events.get(timeout=TIMEOUT_S), LeaseRenewed)
+    assert not started
+    keeper.close()
