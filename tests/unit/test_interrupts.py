@@ -10,9 +10,9 @@ import pytest
 from core.etcd.interrupts import uninterrupted
 
 
-def interrupt() -> None:
+def interrupt(number: signal.Signals = signal.SIGINT) -> None:
     """As Ctrl-C does; returns when the handler has run, or raises what it raises."""
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), number)
     time.sleep(0.001)  # the interpreter looks for signals between instructions
 
 
@@ -27,6 +27,30 @@ def test_what_is_inside_is_done_whole_and_the_interrupt_counts_after_it() -> Non
     with pytest.raises(KeyboardInterrupt):
         whole(done)
     assert done == ["the rest"]
+
+
+def terminated(done: list[str]) -> None:
+    with uninterrupted():
+        interrupt(signal.SIGTERM)
+        done.append("the rest")
+
+
+def test_so_does_the_end_from_outside_where_a_program_has_it_raise() -> None:
+    usual, done = signal.signal(signal.SIGTERM, signal.default_int_handler), list[str]()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            terminated(done)
+        assert done == ["the rest"]
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+def test_a_signal_that_python_does_not_handle_is_left_alone() -> None:
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    with uninterrupted():
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_outside_an_interrupt_counts_at_once() -> None:
