@@ -9,13 +9,17 @@ import sys
 import msgspec
 
 from experiments.calibration.cells import Cell, Seen
-from experiments.calibration.costs import ByteCost, CompareCost, Read, WatchCost
+from experiments.calibration.costs import AtRest, ByteCost, CompareCost, Read, WatchCost
 from experiments.calibration.etcd import Bench, Place
 from experiments.calibration.transactions import Kind
 from experiments.child import Child
 
 PATIENCE_S = 60.0
 """Beyond the time that was asked for."""
+
+
+class Rest(msgspec.Struct, tag=True):
+    seconds: float
 
 
 class Measure(msgspec.Struct, tag=True):
@@ -48,6 +52,11 @@ class Caller(Child):
     def __init__(self, place: Place) -> None:
         super().__init__("the process that calls etcd", __name__, msgspec.json.encode(place).decode())
 
+    def at_rest(self, seconds: float) -> AtRest:
+        """What the server uses then is taken off what the cells after this cost it."""
+        self.say(Rest(seconds))
+        return msgspec.convert(self.hear(PATIENCE_S + seconds), AtRest)
+
     def measure(self, cell: Cell, seconds: float) -> Seen:
         """Run a cell for about so long."""
         self.say(Measure(cell, seconds))
@@ -73,7 +82,7 @@ class Caller(Child):
         return msgspec.convert(self.hear(PATIENCE_S + seconds), CompareCost)
 
 
-Asked = Measure | Reads | WatchCosts | ByteCosts | CompareCosts
+Asked = Rest | Measure | Reads | WatchCosts | ByteCosts | CompareCosts
 
 
 def main(place: str) -> None:
@@ -87,8 +96,10 @@ def main(place: str) -> None:
         bench.close()
 
 
-def _answer(bench: Bench, what: Asked) -> Seen | Read | WatchCost | ByteCost | CompareCost:
+def _answer(bench: Bench, what: Asked) -> AtRest | Seen | Read | WatchCost | ByteCost | CompareCost:
     match what:
+        case Rest(seconds):
+            return bench.at_rest(seconds)
         case Measure(cell, seconds):
             return bench.measure(cell, seconds)
         case Reads(keys, repeats):

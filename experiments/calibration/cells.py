@@ -13,9 +13,9 @@ BATCHES = (1, 10, 100, 256)
 CONCURRENCY = (1, 8, 64)
 SEVERAL_UP_TO = 10
 """Puts in a transaction: with more of them the connection does not matter."""
-RESTS: tuple[tuple[float, int], ...] = ((0.001, 1), (0.003, 1), (0.01, 4), (0.03, 1))
-WATCHED_RESTS_S = (0.0, 0.003, 0.01, 0.03)
-ANSWERED_RESTS_S = (0.003, 0.01, 0.03)
+RESTS: tuple[tuple[float, int], ...] = ((0.001, 1), (0.003, 1), (0.01, 4), (0.03, 1), (0.1, 1))
+WATCHED_RESTS_S = (0.0, 0.003, 0.01, 0.03, 0.1)
+ANSWERED_RESTS_S = (0.003, 0.01, 0.03, 0.1)
 
 
 @dataclass(frozen=True, slots=True)

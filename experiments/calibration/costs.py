@@ -1,6 +1,13 @@
-"""What was measured of reads, watches, bytes and compares: plain data, as one process tells it another."""
+"""What was measured of rests, reads, watches, bytes and compares: plain data, as one process tells it another."""
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """CPU seconds a second of a server that has nothing to do."""
+
+    server_cpu: float
 
 
 @dataclass(frozen=True, slots=True)

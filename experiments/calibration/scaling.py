@@ -46,7 +46,7 @@ CELLS = (
 BRIEF = CELLS[:2]
 COMPARED_BEFORE = CELLS[3]
 ROUNDS = 2
-STEPS = ROUNDS * (len(CELLS) + 2) + 1
+STEPS = ROUNDS * (len(CELLS) + 3) + 1
 """How often `scale` says what it does."""
 ALIKE = 1.15
 """A factor between its inverse and this is what one brief measurement differs from the next."""
@@ -132,7 +132,9 @@ def _one_round(found: dict[Cell, list[Seen]], etcd: EmbeddedEtcd, tell: Tell) ->
     """Every cell once, for as long as in a calibration."""
     place = Place(",".join(etcd.endpoints), "/calibrate/", etcd.pid(), etcd.metrics_url())
     with Caller(place) as caller:
-        tell("start of a server")
+        tell("a server at rest")
+        caller.at_rest(server.CELL_S)
+        tell(SETTLES.name)
         caller.measure(SETTLES, server.CELL_S)
         for cell, seen in found.items():
             if cell == COMPARED_BEFORE:

@@ -69,7 +69,7 @@ class Kept:
 
 def steps(*, quick: bool) -> int:
     """How often `watch_server` says what it does."""
-    return (1 if quick else ROUNDS) * (len(cells.rests()) + len(cells.writes()) + 4)
+    return (1 if quick else ROUNDS) * (len(cells.rests()) + len(cells.writes()) + 5)
 
 
 def watch_server(server: Server, tell: Tell, cores: int, *, quick: bool) -> Found:
@@ -101,6 +101,8 @@ def one_round(found: Found, etcd: EmbeddedEtcd, tell: Tell, *, quick: bool) -> N
             tell(cell.name)
             found.seen[cell].append(caller.measure(cell, seconds if cell.batch < LARGE else seconds / 2))
 
+        tell("a server at rest")
+        caller.at_rest(seconds)
         for cell in cells.rests():
             measure(cell)
         tell("compares")

@@ -62,9 +62,9 @@ UNKNOWNS = (
     Unknown("balance_s", 1e-3, 0.02e-3, 10e-3),
     Unknown("etcd_cold_factor", 3.0, 0.3, 40.0, ""),
     Unknown("etcd_cold_warm_s", 0.6e-3, 0.1e-3, 4e-3),
-    Unknown("cold_idle_s", 9e-3, 0.5e-3, 30e-3),
+    Unknown("cold_idle_s", 9e-3, 0.5e-3, 300e-3),
     Unknown("cold_share", 0.4, 0.02, 0.9, ""),
-    Unknown("cold_quick_s", 0.6e-3, 0.05e-3, 3e-3),
+    Unknown("cold_quick_s", 0.6e-3, 0.05e-3, 10e-3),
     Unknown("cold_warm_s", 1.1e-3, 0.1e-3, 4e-3),
 )
 
