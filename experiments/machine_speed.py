@@ -11,6 +11,8 @@ profile, a few costs are measured first and the profile is scaled by them (`expe
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+
 from experiments import calibrate
 from experiments.calibration.scaling import ALIKE
 from experiments.run import PROFILE, MakeWorld
@@ -41,7 +43,9 @@ def measure(root: Path, profile: Path | None, *, anew: bool = False) -> None:
     """
     if profile == root / PROFILE and (anew or not profile.is_file()):
         with progress("this machine's speed") as on_step:
-            calibrate.run_scaled(profile, allow_known_bad=True, on_step=on_step)
+            found = calibrate.run_scaled(profile, allow_known_bad=True, on_step=on_step)
+        for line in calibrate.advice(found):
+            Console(stderr=True).print(line, highlight=False, soft_wrap=True)
 
 
 def model_at_speed(out: Path) -> MakeWorld:

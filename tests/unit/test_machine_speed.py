@@ -36,18 +36,22 @@ def test_a_single_run_keeps_scaled_parameters_where_the_speed_differs(
         assert profile_of(tmp_path) is None, "the next run must not take it for its own"
 
 
-def test_a_set_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_is_measured_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     measured: list[Path] = []
 
-    def measure(path: Path, **_: object) -> None:
+    def measure(path: Path, **_: object) -> Profile:
         measured.append(path)
         shutil.copyfile(REFERENCE, path)
+        return scaled(1.25, 1.0)
 
     monkeypatch.setattr(calibrate, "run_scaled", measure)
     profile = machine_speed.profile_for(tmp_path, BOTH, None, None)
     for _ in range(2):
         machine_speed.measure(tmp_path, profile)
     assert measured == [tmp_path / PROFILE]
+    assert "Python takes 1.25 times the CPU time of the profile reference" in capsys.readouterr().err
     assert profile_of(tmp_path / "scaling-3") == tmp_path / PROFILE
 
 

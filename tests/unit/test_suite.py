@@ -15,7 +15,7 @@ from experiments.scenario import ScenarioError
 from experiments.suite import Plan
 from experiments.validation.store import DONE
 from experiments.world import ExperimentError
-from sim.parameters import REFERENCE
+from sim.parameters import REFERENCE, Profile, load
 from tests.unit.suite_bench import done, plan, small
 
 
@@ -209,9 +209,10 @@ def test_this_machines_speed_is_measured_for_a_report_and_kept_when_it_goes_on(
 ) -> None:
     runs, measured = short_report / "runs", []
 
-    def scaled(path: Path, **_: object) -> None:
+    def scaled(path: Path, **_: object) -> Profile:
         measured.append(path)
         shutil.copyfile(REFERENCE, path)
+        return load(REFERENCE)
 
     monkeypatch.setattr("experiments.calibrate.run_scaled", scaled)
     monkeypatch.setattr("experiments.suite_console.run", lambda *_: None)
