@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from core.etcd.binary import Server, find_server
+from core.etcd.embedded import EmbeddedEtcd
 from experiments import calibrate
 from experiments.calibration import scaling
+from experiments.calibration.cells import Cell
+from experiments.calibration.etcd import Bench, Place
 from experiments.validation.engine import Step
 from experiments.world import ExperimentError
 from sim import parameters
@@ -75,12 +78,24 @@ def test_an_etcd_that_acknowledges_too_early_is_refused(tmp_path: Path, monkeypa
     assert not (tmp_path / "never.json").exists()
 
 
-def test_in_brief_it_agrees_with_itself(tmp_path: Path) -> None:
-    """Two cells, the second time with no more than a busy machine's difference; starts go with Python."""
-    first, second = (calibrate.scaled_in_brief() for _ in range(2))
-    for name in ("python", "etcd", "disk"):
-        assert 1 / 3 < first.about["scaled"][name] / second.about["scaled"][name] < 3.0
+def test_in_brief_two_cells_are_measured_and_starts_go_with_python() -> None:
+    profile = calibrate.scaled_in_brief()
+    assert [row["cell"] for row in profile.about["cells"]] == [cell.name for cell in scaling.BRIEF]
+    python = profile.about["scaled"]["python"]
+    assert python != 1.0, "nothing was measured"
     known = parameters.load().values()
-    assert first.values().worker_start_s == pytest.approx(
-        known.worker_start_s * first.about["scaled"]["python"], rel=1e-3
-    )
+    assert profile.values().worker_start_s == pytest.approx(known.worker_start_s * python, rel=1e-3)
+
+
+def test_what_a_server_uses_at_rest_is_taken_off_what_cells_cost_it(etcd: EmbeddedEtcd) -> None:
+    """A server that used two cores at rest would have been paid to take puts."""
+    bench = Bench(Place(",".join(etcd.endpoints), "/calibrate-rest/", etcd.pid(), etcd.metrics_url()))
+    try:
+        assert 0.0 < bench.at_rest(0.2).server_cpu < 2.0
+        cell = Cell(1, 1, 0.02, 1)
+        bench._idle_cpu = 0.0
+        assert bench.measure(cell, 0.3).server_cpu_s > 0.0
+        bench._idle_cpu = 2.0
+        assert bench.measure(cell, 0.3).server_cpu_s < -0.01
+    finally:
+        bench.close()

@@ -1,5 +1,6 @@
 """What a change to a recorded run does; and what the two commands say to mistakes."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -12,10 +13,11 @@ from experiments.cli import app
 from experiments.planning import recorded, whatif
 from experiments.planning.fit import fit
 from experiments.planning.reading import interval
-from experiments.run import run_scenario, worlds_of
+from experiments.run import PROFILE, run_scenario, worlds_of
 from experiments.scenario import ScenarioError
 from experiments.sweep import values_of
 from experiments.workload import draw
+from sim.parameters import REFERENCE
 
 RUN = """
 name = "small"
@@ -61,6 +63,27 @@ def test_on_a_run_of_the_model_the_model_is_nearly_right_and_the_same_configurat
     assert total.difference["value"] == 0.0
     assert not total.significant
     assert (found.world, found.repetitions, found.disturbed, found.simulations) == ("sim", 2, 0, 2)
+
+
+def test_the_model_is_the_one_of_the_run_unless_another_is_named(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scaled for the machine of that hour, its profile lies beside the runs."""
+    asked: list[Path | None] = []
+
+    def asked_for(profile: Path | None, **_: object) -> None:
+        asked.append(profile)
+        raise ScenarioError("that is all")
+
+    monkeypatch.setattr("experiments.sweep.values_of", asked_for)
+    copy = shutil.copytree(run, tmp_path / "set" / "run")
+    arguments = ["whatif", str(copy), "--load", "1.5"]
+    CliRunner().invoke(app, arguments)
+    for folder in (copy.parent, copy):
+        shutil.copyfile(REFERENCE, folder / PROFILE)
+        CliRunner().invoke(app, arguments)
+    CliRunner().invoke(app, [*arguments, "--profile", str(REFERENCE)])
+    assert asked == [None, copy.parent / PROFILE, copy / PROFILE, REFERENCE]
 
 
 def test_more_workers_shorten_the_latency_significantly_and_more_load_lengthens_it(run: Path) -> None:
