@@ -46,11 +46,15 @@ def test_so_does_the_end_from_outside_where_a_program_has_it_raise() -> None:
         signal.signal(signal.SIGTERM, usual)
 
 
-def test_a_signal_that_python_does_not_handle_is_left_alone() -> None:
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    with uninterrupted():
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_signal_that_python_does_not_handle_is_left_alone(handler: signal.Handlers) -> None:
+    usual = signal.signal(signal.SIGTERM, handler)
+    try:
+        with uninterrupted():
+            assert signal.getsignal(signal.SIGTERM) is handler
+        assert signal.getsignal(signal.SIGTERM) is handler
+    finally:
+        signal.signal(signal.SIGTERM, usual)
 
 
 def test_outside_an_interrupt_counts_at_once() -> None:

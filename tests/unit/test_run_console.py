@@ -55,3 +55,12 @@ def test_that_the_parameters_are_of_another_speed_is_said_with_the_remedy(
     repetition(tmp_path, 0, "sim", model={"cells": [{"cell": SINGLE_PUTS, "p50_ms": 1.0}]})
     lines = notes(scenario.load("scaling-3", quick=True), tmp_path, {"real": SUMMARY, "sim": SUMMARY})
     assert any(f"1 ms there, {here_ms} ms here; 'tandem-bench calibrate --scale" in line for line in lines) is told
+
+
+def test_that_the_model_was_brought_to_this_machines_speed_is_said_instead(tmp_path: Path) -> None:
+    repetition(tmp_path, 0, etcd={"put_p50_ms": 2.5})
+    scaled = {"profile": "reference", "python": 1.31, "etcd": 1.2, "disk": 2.0}
+    repetition(tmp_path, 0, "sim", model={"scaled": scaled, "cells": [{"cell": SINGLE_PUTS, "p50_ms": 1.0}]})
+    lines = notes(scenario.load("scaling-3", quick=True), tmp_path, {"real": SUMMARY, "sim": SUMMARY})
+    (said,) = [line for line in lines if "speed" in line]
+    assert said.startswith("the model was brought to this machine's speed: Python takes 1.31 times the CPU time")
