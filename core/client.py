@@ -188,8 +188,9 @@ class Client:
 
     def follow(self, handle: Handle) -> None:
         """Have the outcome of a handle's task delivered to it."""
-        self._keep(handle)
-        self._inbox.put(Follow((handle.id,)))
+        if self._handles.get(handle.id) is not handle:  # else it is followed since its submit
+            self._keep(handle)
+            self._inbox.put(Follow((handle.id,)))
         self.check()  # closed in the meantime: nobody would wake the handle
 
     def _keep(self, handle: Handle) -> None:
@@ -252,7 +253,9 @@ class Client:
             self._calls[task_id][1].refused[task_id] = reason
             kept = self._handles.pop(task_id, None)
             for handle in (kept, *kept.twins) if kept is not None else ():
-                if not handle.refused:  # it means the task that was there before
+                if handle.refused:
+                    handle.call_back()
+                else:  # it means the task that was there before
                     self.follow(handle)
         for task_id in (*command.ids, *(task_id for task_id, _ in command.failed)):
             self._calls.pop(task_id)[1].arrived()

@@ -1,6 +1,8 @@
 """A submitted task, as the user holds it, and the errors that waiting for it can end with."""
 
+import logging
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import msgspec
@@ -8,6 +10,8 @@ import msgspec
 from core.inspect import TaskStatus
 from core.model import Outcome, Verdict
 from core.runtime.clock import now
+
+log = logging.getLogger("tandem")
 
 
 class TaskFailedError(Exception):
@@ -62,13 +66,14 @@ class Gate:
 class Handle:
     """A submitted task. All waits raise TimeoutError after `timeout_s` seconds; the task goes on all the same."""
 
-    __slots__ = ("_call", "_client", "_done", "_ended", "_outcome", "_refused", "id", "twins")
+    __slots__ = ("_call", "_callbacks", "_client", "_done", "_ended", "_outcome", "_refused", "id", "twins")
 
     def __init__(self, client: Tracker, task_id: str, call: "Call | None", refused: str = "") -> None:
         self._client = client
         self._call = call  # shared by all handles of one call; None: known to be submitted
         self._refused = refused
         self._done: Gate | None = None
+        self._callbacks: list[Callable[[Handle], object]] | None = None
         self._ended = False
         self._outcome: Outcome | None = None  # once ended; None: there is no such task
         self.id = task_id
@@ -120,6 +125,24 @@ class Handle:
             raise TaskCancelledError(f"task {self.id} was cancelled")
         return msgspec.json.decode(outcome.result)
 
+    def add_done_callback(self, function: Callable[["Handle"], object]) -> None:
+        """Call `function(handle)` once, when waiting for the outcome would not wait any more.
+
+        That is when the task has ended, at once where it has; or when its submit was refused, or the client is closed
+        or has failed: then `outcome` and `result` raise what they always do. It is called in a thread of the client's,
+        which all other tasks of this client wait for: hand long work to a thread of your own. What it raises is logged.
+        """
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(function)
+        if self._ended or self.refused:
+            self.call_back()
+            return
+        try:
+            self._client.follow(self)
+        except RuntimeError:  # closed, or it has failed
+            self.call_back()
+
     def status(self, timeout_s: float = 5.0) -> TaskStatus:
         """Where the task is now, read from etcd.
 
@@ -151,11 +174,25 @@ class Handle:
             twin.end(self._outcome)
 
     def wake(self) -> None:
-        """Whoever waits must look again: the task has ended, or the client."""
+        """Whoever waits must look again: the task has ended, or was refused, or the client has ended."""
         if self._done is not None:
             self._done.open()
+        if self._callbacks is not None:
+            self.call_back()
         for twin in self.twins:
             twin.wake()
+
+    def call_back(self) -> None:
+        """Each of the functions once, though several threads may come here."""
+        while self._callbacks:
+            try:
+                function = self._callbacks.pop(0)
+            except IndexError:
+                return
+            try:
+                function(self)
+            except Exception:
+                log.exception("a callback of task %s has failed", self.id)
 
 
 class Call:

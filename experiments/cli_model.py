@@ -11,7 +11,8 @@ from experiments.cli import PROGRAM, ProfileOption, SeedOption, app
 if TYPE_CHECKING:
     from sim.parameters import Refinement
 
-OUT, OUT_OF_STRESS = Path("reports/latest/validation"), Path("reports/latest/validation-stress")
+OUT = Path("reports/latest/validation")
+OUT_OF_STRESS, OUT_OF_RANDOM = OUT.with_name("validation-stress"), OUT.with_name("validation-random")
 
 
 class RefinementName(StrEnum):
@@ -31,6 +32,7 @@ DEFAULT = (RefinementName.STATION,)
 
 @app.command(
     epilog="Examples: `tandem-bench validate --quick`, `tandem-bench validate --scenario idle --scenario burst-none`, "
+    "`tandem-bench validate --random 20 --seed 7`, "
     "`tandem-bench validate --sim-only --runs reports/latest/validation` (the model has changed)"
 )
 def validate(
@@ -39,7 +41,7 @@ def validate(
         Path | None,
         typer.Option(
             help="Where runs, figures and the page go. Repetitions that are finished there are not repeated. "
-            f"Default: {OUT}, or with --stress {OUT_OF_STRESS}."
+            f"Default: {OUT}, with --stress {OUT_OF_STRESS}, with --random {OUT_OF_RANDOM}."
         ),
     ] = None,
     scenario: Annotated[
@@ -47,6 +49,15 @@ def validate(
         typer.Option("--scenario", metavar="NAME", help="Only this one; may be given again. Default: all of a group."),
     ] = None,
     stress: Annotated[bool, typer.Option("--stress", help="The scenarios that are meant to break the model.")] = False,
+    random: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="N scenarios drawn at random (--seed: others), 3 real repetitions and 10 simulated ones of each; some "
+            "40 s for each. No bands are known for them.",
+        ),
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Shorter loads, 3 real and 10 simulated repetitions: 6 minutes, not 30.")
     ] = False,
@@ -85,18 +96,23 @@ def validate(
 
     if runs is not None and not sim_only:
         fail(PROGRAM, "--runs goes with --sim-only: real runs are made in --out", USAGE_ERROR)
+    if random is not None and (scenario or stress or quick or record is not None):
+        fail(PROGRAM, "--random goes with neither --scenario, --stress, --quick nor --record", USAGE_ERROR)
     if record is not None and not record.strip():
         fail(PROGRAM, "--record needs a reason: why these errors are right now", USAGE_ERROR)
-    out = out or (OUT_OF_STRESS if stress else OUT)
+    out = out or (OUT_OF_STRESS if stress else OUT_OF_RANDOM if random else OUT)
     with clear_errors(PROGRAM):
         from experiments import machine_speed  # noqa: PLC0415
         from experiments.run import profile_of  # noqa: PLC0415
         from experiments.scenario import ScenarioError  # noqa: PLC0415
         from experiments.validation import command, page  # noqa: PLC0415
-        from experiments.validation.catalogue import cases  # noqa: PLC0415
+        from experiments.validation.catalogue import cases, random_cases  # noqa: PLC0415
         from experiments.validation.engine import Plan  # noqa: PLC0415
 
-        chosen = cases(scenario or (), stress=stress, quick=quick, real=real, simulated=simulated, seed=seed)
+        if random is None:
+            chosen = cases(scenario or (), stress=stress, quick=quick, real=real, simulated=simulated, seed=seed)
+        else:
+            chosen = random_cases(random, real=real, simulated=simulated, seed=1 if seed is None else seed)
         names: tuple[Refinement, ...] = tuple(dict.fromkeys(one.refinement for one in refinement or [*DEFAULT]))
         if not sim_only:
             profile = machine_speed.profile_for(out, ("real", "sim"), None, profile)

@@ -16,7 +16,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from core.client import Client
+from core.client import Client, Handle
 from core.etcd.errors import EtcdUnreachable, EtcdUnsupported
 from core.model import TaskSpec
 from experiments import workload
@@ -128,37 +127,38 @@ class Patience:
 
 
 def submit_closed(client: Client, specs: list[TaskSpec], in_flight: int, patience: Patience) -> int:
-    """Keep `in_flight` tasks unfinished: one thread for each, which waits for its task before it takes the next.
+    """Keep `in_flight` tasks unfinished: for those that have ended, the next are submitted, together.
 
     Returns how many did not end. They, too, are over when the client is closed.
     """
-    coming: queue.SimpleQueue[TaskSpec] = queue.SimpleQueue()
-    for spec in specs:
-        coming.put(spec)
-    given_up = threading.Event()
-
-    def keep_one() -> None:
+    ended: queue.SimpleQueue[Handle] = queue.SimpleQueue()
+    told, submitted, left, room = 0.0, 0, len(specs), in_flight
+    while left:
+        for handle in client.submit_specs(specs[submitted : submitted + room]):
+            handle.add_done_callback(ended.put)
+            submitted += 1
+        room = 0
         with suppress(queue.Empty):
-            while not given_up.is_set():
-                spec = coming.get_nowait()
-                try:
-                    client.submit_specs([spec])[0].outcome()
-                except RuntimeError:
-                    if not given_up.is_set():
-                        raise
+            ended.get(timeout=SAY_EVERY_S)
+            room = 1 + _at_hand(ended)
+        left -= room
+        if time.monotonic() - told > SAY_EVERY_S:
+            told = time.monotonic()
+            say({"submitted": submitted, "pending": client.pending})
+        if not patience.lasts(len(specs) - left):
+            break
+    client.check()  # it may have ended, and not its tasks
+    return left
 
-    with ThreadPoolExecutor(in_flight, thread_name_prefix="in-flight") as threads:
-        keepers = [threads.submit(keep_one) for _ in range(in_flight)]
-        while wait(keepers, SAY_EVERY_S).not_done:
-            left = client.pending + coming.qsize()
-            say({"submitted": len(specs) - coming.qsize(), "pending": client.pending})
-            if not patience.lasts(len(specs) - left):
-                given_up.set()
-                client.close()
-                return left
-    for keeper in keepers:
-        keeper.result()
-    return 0
+
+def _at_hand(ended: "queue.SimpleQueue[Handle]") -> int:
+    """How many more have ended."""
+    count = 0
+    with suppress(queue.Empty):
+        while True:
+            ended.get_nowait()
+            count += 1
+    return count
 
 
 def wait_all(client: Client, submitted: int, patience: Patience) -> int:

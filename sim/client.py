@@ -1,7 +1,7 @@
 """The load generator's process: calls submit when a task is due, and hears of the outcomes.
 
-Open load: what is due is submitted together, however far behind the system is. Closed load: as many callers as there
-are tasks in flight, each of which submits one, waits for its end, and submits the next.
+Open load: what is due is submitted together, however far behind the system is. Closed load: a thread that hears of the
+ends of tasks, and submits as many together.
 """
 
 import msgspec
@@ -9,7 +9,6 @@ import msgspec
 from core.kv import keys
 from core.machine.messages import Acknowledge, Deliver, Submit
 from core.machine.replay import build, header
-from core.model import TaskSpec
 from sim.component import Surroundings
 from sim.driver import Driver
 from sim.kernel import call_in
@@ -29,6 +28,8 @@ class LoadGenerator:
         self._load = config.load
         self._next = 0
         self._start = 0.0
+        self._room = 0  # closed load: so many fewer are in flight than there may be
+        self._awake = False
         self.pending = 0
         self.finished = surroundings.kernel.event()
         self.process = Process(surroundings.host, NAME, values)
@@ -57,8 +58,8 @@ class LoadGenerator:
         elif self._load.in_flight is None:
             self._wait()
         else:
-            for _ in range(min(self._load.in_flight, len(self._load.specs))):
-                self._submit_one()
+            self._room = self._load.in_flight
+            self._submit_next()
 
     # --- open ---
 
@@ -90,16 +91,21 @@ class LoadGenerator:
 
     # --- closed ---
 
-    def _submit_one(self) -> None:
-        if self._next < len(self._load.specs):
-            spec = self._load.specs[self._next]
-            self._next += 1
-            self.pending += 1
+    def _submit_next(self) -> None:
+        """The thread that submits is told of each end. It gets its turn as one that brings messages does: late."""
+        if self._next < len(self._load.specs) and not self._awake:
+            self._awake = True
             values = self._around.values
-            self.process.run(values.submit_call_s + values.submit_item_s, self._submit, spec)
+            self.process.message(values.submit_call_s + values.submit_item_s * self._room, self._submit, hops=True)
 
-    def _submit(self, spec: TaskSpec) -> None:
-        self.driver.put(Submit((spec,), self._around.kernel.now, follow=True))
+    def _submit(self) -> None:
+        """As many as have ended by now."""
+        self._awake = False
+        last = min(self._next + self._room, len(self._load.specs))
+        batch = self._load.specs[self._next : last]
+        self._next, self._room = last, 0
+        self.pending += len(batch)
+        self.driver.put(Submit(tuple(batch), self.process.clock, follow=True))
 
     # --- what comes back ---
 
@@ -116,8 +122,8 @@ class LoadGenerator:
     def _ended(self, count: int) -> None:
         self.pending -= count
         if self._load.in_flight is not None:
-            for _ in range(count):
-                self._submit_one()
+            self._room += count
+            self._submit_next()
         if count and not self.pending and self._next == len(self._load.specs):
             self.finished.succeed()
 

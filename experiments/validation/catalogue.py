@@ -16,9 +16,10 @@ import msgspec
 from experiments import scenario
 from experiments.scenario import ScenarioError
 from experiments.schema import Scenario
+from experiments.validation import drawn
 
 SCENARIOS = Path(__file__).parent / "scenarios"
-Group = Literal["validation", "stress"]
+Group = Literal["validation", "stress", "random"]
 
 VALIDATION = (
     "workers-1",
@@ -50,6 +51,7 @@ STRESS = (
     "disk-slow-2ms",
     "disk-slow-10ms",
 )
+REAL_OF_RANDOM = 3
 SIMULATED, SIMULATED_QUICK = 30, 10
 """Simulated repetitions at least; real ones are in the files (`measure.repetitions`)."""
 
@@ -96,7 +98,17 @@ def _case(name: str, *, quick: bool, real: int | None, simulated: int | None, se
         raise ScenarioError(f"there is no validation scenario {name!r}: {hint}")
     one = scenario.load(SCENARIOS / ("stress" if group == "stress" else "") / f"{name}.toml", quick=quick)
     measure = one.measure if seed is None else msgspec.structs.replace(one.measure, seed=seed)
+    one = msgspec.structs.replace(one, measure=measure)
     repetitions = real or one.measure.repetitions
-    wanted = simulated or (SIMULATED_QUICK if quick else SIMULATED)
-    one = msgspec.structs.replace(one, measure=msgspec.structs.replace(measure, repetitions=repetitions))
-    return Case(one, group, repetitions, math.ceil(wanted / repetitions))
+    return _repeated(one, group, repetitions, simulated or (SIMULATED_QUICK if quick else SIMULATED))
+
+
+def random_cases(count: int, *, real: int | None = None, simulated: int | None = None, seed: int = 1) -> list[Case]:
+    """The first `count` scenarios that are drawn from this seed."""
+    found = [drawn.scenario(seed, number) for number in range(1, count + 1)]
+    return [_repeated(one, "random", real or REAL_OF_RANDOM, simulated or SIMULATED_QUICK) for one in found]
+
+
+def _repeated(one: Scenario, group: Group, real: int, simulated: int) -> Case:
+    one = msgspec.structs.replace(one, measure=msgspec.structs.replace(one.measure, repetitions=real))
+    return Case(one, group, real, math.ceil(simulated / real))
