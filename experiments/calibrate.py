@@ -159,7 +159,7 @@ def _code(book: Book, *, quick: bool) -> None:
     for name, line in decisions.machines(quick=quick).items():
         source = f"replay of the model's recordings, {line.n} groups of events"
         book.line(f"{name}_event_s", f"{name}_item_s", line, source)
-    costs = slots.in_own_process(quick=quick)
+    costs = slots.in_own_processes(quick=quick)
     for name in ("slot_pickup_s", "slot_wrap_s"):
         book.put(name, costs.streaming_s / 2, "s", "CPU time of a slot for an echo task of no duration, halved")
     hop_s = max(0.0, costs.together_s - costs.streaming_s) / 2

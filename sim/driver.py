@@ -90,18 +90,20 @@ class Driver:
         self._inbox.append(item)
         if self._idle:
             self._idle = False
-            begins = self._next()
-            if begins is not None:
-                self._begin(begins)
+            self._process.execute(self._run, self._finish, None)
 
     # --- the loop ---
 
     def _begin(self, item: Item) -> None:
         self._process.execute(self._run, self._finish, item)
 
-    def _run(self, item: Item) -> float:
-        """Do this, and what comes after it as far as the outside does not see it."""
+    def _run(self, item: Item | None) -> float:
+        """Do this, and what comes after it as far as the outside does not see it. None: what is there by now."""
         process = self._process
+        if item is None:
+            item = self._next()
+            if item is None:
+                return DONE
         while True:
             if type(item) is Step:
                 goes_on = process.pay(self._advance(item), own=False)
@@ -248,7 +250,7 @@ class Driver:
             return 0.0
         if isinstance(request, Pause):
             return 0.0
-        return built_s(self._values, request)
+        return built_s(self._values, request) + self._process.awake.flush_s()
 
     def _send(self, step: Step) -> Item | None:
         """What the procedure wants is done; what comes next."""

@@ -43,6 +43,7 @@ class Unknown:
 
 UNKNOWNS = (
     Unknown("send_s", 80e-6, 2e-6, 400e-6),
+    Unknown("flush_s", 60e-6, 1e-6, 400e-6),
     Unknown("reply_s", 50e-6, 2e-6, 400e-6),
     Unknown("watch_s", 20e-6, 2e-6, 400e-6),
     Unknown("send_item_s", 2e-6, 0.1e-6, 30e-6, "s/item"),
@@ -55,6 +56,7 @@ UNKNOWNS = (
     Unknown("etcd_apply_item_s", 4e-6, 0.2e-6, 30e-6, "s/item"),
     Unknown("etcd_connection_s", 120e-6, 1e-6, 400e-6),
     Unknown("etcd_answer_s", 60e-6, 1e-6, 500e-6),
+    Unknown("etcd_steal_s", 100e-6, 2e-6, 3e-3),
     Unknown("etcd_batch_s", 300e-6, 5e-6, 600e-6),
     Unknown("etcd_sync_s", 100e-6, 20e-6, 200e-6),
     Unknown("etcd_background", 0.25, 0.02, 0.8, ""),
@@ -69,7 +71,7 @@ UNKNOWNS = (
 )
 
 
-STEPS, STEPS_QUICK = 8, 3
+STEPS, STEPS_QUICK = 16, 3
 """From costs that were found on another machine four lead to the bottom, from guesses about eight."""
 INSIDE = 1.001
 """A descent does not begin on a bound."""

@@ -14,12 +14,15 @@ from core.machine.messages import Complete, CompleteDone, Execute, Message, Now,
 from core.procedure import table
 from core.procedure.base import Procedure
 from core.runtime import driver as real
+from core.settings import WorkerSettings
 from sim import driver as modelled
+from sim.config import SimConfig
 from sim.host import Host
 from sim.kernel import Kernel
 from sim.process import Process
+from sim.run import simulate
 from sim.steps import Costs, Watchers
-from tests.sim.model import free
+from tests.sim.model import free, load, moments
 
 SEND, IN_VAIN, LATER = 1, 2, 3
 """Batches: one that asks etcd, one that ends without asking, one that the answer to another brings."""
@@ -119,3 +122,13 @@ def test_commands_are_carried_out_in_order_and_calls_are_sent_in_their_place(mon
     expected = ["unwatch before", "send 1", "execute", "execute", "send 3", "watch after", "send 1", "execute"]
     assert on_the_real_driver() == expected
     assert on_the_model() == expected
+
+
+def test_results_that_come_before_the_driver_has_its_turn_are_one_event() -> None:
+    """As the real one drains its inbox when its thread has the GIL: ten tasks without duration, one transaction."""
+    values = free(cores=2, slot_pickup_s=0.001, slot_wrap_s=0.001, slot_hop_s=0.0005, etcd_fsync_s=0.01)
+    worker = WorkerSettings(slots=10)
+    result = simulate(SimConfig(load([0.0] * 10), workers=1, worker=worker, values=values))
+    ended = moments(result, "committed")
+    assert len(ended) == 10
+    assert len(set(ended.values())) == 1
