@@ -190,7 +190,7 @@ def _submits(book: Book, etcd: EmbeddedEtcd, *, quick: bool) -> None:
     """The caller's own time in `Client.submit_specs`; the tasks are of no interest."""
     counts, seconds, number = [], [], 0
     with Client(",".join(etcd.endpoints), namespace="/calibrate-submit/") as client:
-        for count in (1, 4, 32, 256) * (3 if quick else 8):
+        for count in (1, 4, 32, 256, 2048) * (3 if quick else 8):
             for _ in range(3):
                 specs = [TaskSpec(f"{number + one:032x}", "echo") for one in range(count)]
                 number += count

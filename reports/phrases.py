@@ -106,7 +106,8 @@ PHRASES = (
     mark("CPU time of a task of # alone, without its sleep and the above, halved"),  # profiles up to 2026-11-26
     mark("CPU time of a task of # alone, without its sleep and these, halved"), mark("CPU time of sleeping for #"),
     mark("what # bytes add to each of ten puts, eight callers"), mark("median of #"), mark("CPU time of the client"),
-    mark("what a compare adds to each of ten puts, eight callers"),
+    mark("what a compare adds to each of ten puts, eight callers"),  # profiles up to 2026-11-28, 08:00
+    mark("what a compare adds to a put, # in a transaction"),
     mark("CPU time of the server"), mark("the mean fsync in /metrics"), mark("CPU time of who watches"),
     mark("the mean commit of the backend in /metrics"),
     mark("CPU time of the server that tells a watcher"),

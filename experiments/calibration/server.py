@@ -18,7 +18,7 @@ from experiments.calibration.book import Book
 from experiments.calibration.caller import Caller
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.costs import ByteCost, CompareCost, Read, WatchCost
-from experiments.calibration.etcd import PAYLOAD_BYTES, Place
+from experiments.calibration.etcd import COMPARED_CELL, PAYLOAD_BYTES, Place
 from experiments.calibration.unknowns import UNKNOWNS, solve
 from experiments.world import Tell
 from sim.parameters import Values, WriteTimes
@@ -217,7 +217,7 @@ def _bytes(book: Book, costs: Sequence[ByteCost]) -> None:
 
 
 def _compares(book: Book, costs: Sequence[CompareCost]) -> None:
-    source = f"what a compare adds to each of ten puts, eight callers; median of {len(costs)}: "
+    source = f"what a compare adds to a put, {COMPARED_CELL.batch} in a transaction; median of {len(costs)}: "
     for name, what, seconds in (
         ("send_compare_s", "CPU time of the client", [one.send_s for one in costs]),
         ("etcd_compare_s", "CPU time of the server", [one.check_s for one in costs]),

@@ -71,7 +71,7 @@ UNKNOWNS = (
 )
 
 
-STEPS, STEPS_QUICK = 16, 3
+STEPS, STEPS_QUICK = 20, 3
 """From costs that were found on another machine four lead to the bottom, from guesses about eight."""
 INSIDE = 1.001
 """A descent does not begin on a bound."""
@@ -228,10 +228,8 @@ def _errors(real: dict[Cell, Seen], model: dict[Cell, Seen]) -> list[tuple[Cell,
 
 
 def _weight(cell: Cell) -> float:
-    """What components do counts most: they rest, and have one to four requests under way. In a burst etcd has more."""
-    if cell.sequence:
-        return 2.0
-    return {1: 1.5, 8: 1.0}.get(cell.concurrency, 0.6)
+    """Components rest, or have one to four requests under way; in a burst etcd has many of theirs."""
+    return 2.0 if cell.sequence or cell.concurrency > 1 else 1.0
 
 
 def _solution(

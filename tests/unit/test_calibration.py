@@ -17,7 +17,7 @@ from experiments.calibration import busy_loop, cells, holes, unknowns
 from experiments.calibration.book import Book
 from experiments.calibration.cells import Cell, Seen
 from experiments.calibration.clock import cpu_s
-from experiments.calibration.etcd import TURNS, Bench
+from experiments.calibration.etcd import COMPARED_CELL, TURNS, Bench
 from experiments.calibration.replica import replay
 from sim.parameters import REFERENCE, Values, load
 
@@ -206,8 +206,10 @@ def test_a_busy_loop_sees_when_its_core_was_away(
 
 
 def test_a_busy_second_of_the_server_does_not_make_compares_dear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ten compares add 40 us, but for one turn in which the server needs three times as much for other reasons."""
-    plain, compared = (Seen((0.001,), cpu_s, server_s, 1.0) for cpu_s, server_s in ((2e-4, 4e-4), (2.2e-4, 4.4e-4)))
+    """256 compares add about 1 ms, but for one turn in which the server needs more than that for other reasons."""
+    adds = COMPARED_CELL.batch * 1e-6
+    costs = ((2e-4, 4e-4), (2e-4 + 2 * adds, 4e-4 + 4 * adds))
+    plain, compared = (Seen((0.001,), cpu_s, server_s, 1.0) for cpu_s, server_s in costs)
     spells = [plain, compared] * TURNS
     spells[3] = Seen((0.01,), 6e-4, 2e-3, 1.0)
     bench = object.__new__(Bench)
