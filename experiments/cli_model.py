@@ -125,7 +125,7 @@ def validate(
         except KeyboardInterrupt:
             fail(PROGRAM, "interrupted; what is finished is kept: the same command goes on from there", INTERRUPTED)
         page.build(out)
-        failures, sentence = command.told(findings)
+        failures, sentence = command.told(findings, recordable=random is None)
         for line in failures:
             print(line)
         print(sentence)

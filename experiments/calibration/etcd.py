@@ -34,8 +34,8 @@ PAYLOAD_BYTES = 8192
 LARGE_CELL = Cell(10, 8)
 """What bytes cost: this cell with them and without."""
 COMPARED_CELL = Cell(max(BATCHES), 1)
-"""What compares cost, likewise: one request at a time. (Four times each: 1.6 to 2.9 us at the server; with eight callers
-of ten puts 0.6 to 6.1.)"""
+"""What compares cost, likewise: one request at a time. (Four times each: 1.6 to 2.9 us at the server; with eight
+callers of ten puts 0.6 to 6.1.)"""
 TURNS = 5
 """What compares add is a tenth of the server's time, which at times triples for a second: it did at the end of each
 round of one calibration, which then found 140 us for a compare instead of 4."""

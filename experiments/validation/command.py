@@ -77,12 +77,12 @@ def _band(error: float, one: Compared | Stage) -> Band:
     return Band(error, spread, one.target or CPU_MARGIN)
 
 
-def told(findings: Sequence[Finding]) -> tuple[list[str], str]:
-    """The failures, a line each, and a sentence on the rest."""
+def told(findings: Sequence[Finding], *, recordable: bool = True) -> tuple[list[str], str]:
+    """The failures, a line each, and a sentence on the rest. `recordable`: the scenarios can have bands."""
     lines = show.failures(findings)
     counts = {verdict: sum(one.verdict == verdict for one in findings) for verdict in ("within", "better")}
     unknown = sum(one.verdict == "not recorded" for one in findings)
     sentence = f"bands: {counts['within']} errors within, {counts['better']} better, {len(lines)} beyond"
     if unknown:
-        sentence += f"; {unknown} have no band ('--record \"why\"' makes one)"
+        sentence += f"; {unknown} have no band" + (" ('--record \"why\"' makes one)" if recordable else "")
     return lines, sentence

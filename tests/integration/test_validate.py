@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 PATIENCE_S = 150
-COMMAND = [sys.executable, "-m", "experiments.cli", "validate", "--quick", "--scenario", "workers-1"]
+COMMAND = [sys.executable, "-m", "experiments.cli", "validate"]
+
+
+def run(*options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *options], check=False, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 def validate(out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, "--out", str(out), *options]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
+    return run("--quick", "--scenario", "workers-1", "--out", str(out), *options)
 
 
 def result(out: Path) -> dict[str, Any]:
@@ -41,3 +44,21 @@ def test_real_system_and_model_are_compared_on_the_same_load_and_real_runs_serve
     assert again.returncode in (0, 1), again.stderr
     assert result(tmp_path / "second")["figures"][0]["real"] == figures["throughput_per_s"]["real"]
     assert not (tmp_path / "second" / "runs" / "workers-1" / "real").exists()
+
+
+@pytest.mark.timeout(PATIENCE_S)
+def test_scenarios_are_drawn_and_compared(tmp_path: Path) -> None:
+    """Without bands: nothing is known about them, so nothing is wrong."""
+    done = run("--random", "1", "--seed", "4", "--real", "1", "--simulated", "1", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    found = result(tmp_path)
+    assert (found["name"], found["group"], found["real"], found["simulated"]) == ("random-4-1", "random", 1, 1)
+    assert (tmp_path / "runs" / "random-4-1" / "scenario.toml").is_file()
+    assert "--record" not in done.stdout, "nobody can record bands for them"
+
+
+@pytest.mark.parametrize("other", [("--stress",), ("--quick",), ("--scenario", "idle"), ("--record", "why")])
+def test_random_scenarios_are_a_list_of_their_own(other: tuple[str, ...]) -> None:
+    done = run("--random", "2", *other)
+    assert done.returncode == 2
+    assert "--random goes with neither" in done.stderr
