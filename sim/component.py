@@ -43,7 +43,7 @@ class Surroundings:
         self.config = config
         self.values = config.values
         self.streams = Streams(config.seed)
-        self.host = Host(kernel, config.values.cores, config.values.balance_s, config.values.slice_s)
+        self.host = Host(kernel, config.values.cores, config.values.balance_s)
         self.neighbours = Neighbours(kernel, self.host, config.values, self.streams["neighbours"])
         self.tasks = Tasks(config.load)
         self.etcd = EtcdStation(

@@ -250,7 +250,7 @@ class Driver:
             return 0.0
         if isinstance(request, Pause):
             return 0.0
-        return built_s(self._values, request) + self._process.awake.flush_s()
+        return built_s(self._values, request)
 
     def _send(self, step: Step) -> Item | None:
         """What the procedure wants is done; what comes next."""

@@ -2,13 +2,9 @@
 
 from collections import deque
 from collections.abc import Callable
-from math import inf
 from typing import Any, TypeAlias
 
 from sim.kernel import Kernel
-
-SLACK = 1.2
-"""What needs so many slices is not interrupted: it would be for the sake of a crumb."""
 
 Queue: TypeAlias = deque[tuple[Callable[..., None], tuple[Any, ...]]]
 
@@ -19,18 +15,13 @@ class Host:
     Who finds none queues at the core it ran on last, as Linux has it, where each core has a queue of its own. A core
     that runs out of work looks at the queues of others only `balance_s` later: so a core may stand idle while somebody
     waits for another. With `balance_s` 0 all cores share one queue, and nobody ever waits beside an idle core.
-
-    Long work is done in slices of `slice_s`, in turns with what waits (`run`); with 0 it is never interrupted.
     """
 
-    def __init__(self, kernel: Kernel, cores: int, balance_s: float = 0.0, slice_s: float = 0.0) -> None:
+    def __init__(self, kernel: Kernel, cores: int, balance_s: float = 0.0) -> None:
         self.kernel = kernel
         self.cores = cores
         self.free = cores
         self._balance_s = balance_s
-        self._slice_s = slice_s
-        self.longest_s = SLACK * slice_s if slice_s else inf
-        """What is at most done without looking who waits."""
         self._idle = list(range(cores - 1, -1, -1))
         self._waiting = 0  # in all queues
         self.seized: dict[int, list[Callable[[int], None]]] = {}
@@ -67,23 +58,6 @@ class Host:
     def seize(self, core: int, granted: Callable[[int], None]) -> None:
         """`granted(core)` for this very core, which is at work, as soon as it is given back; several in turn."""
         self.seized.setdefault(core, []).append(granted)
-
-    def run(self, core: int, seconds: float, done: Callable[..., None], *arguments: Any) -> None:
-        """`done(core, *arguments)` after so many seconds of work on a core, which at first is this one.
-
-        When a slice is over, who waits for the core gets his turn, and the rest of the work waits for its own.
-        """
-        if seconds > self.longest_s:
-            self.kernel.call_in(self._slice_s, self._slice_over, core, seconds - self._slice_s, done, arguments)
-        else:
-            self.kernel.call_in(seconds, done, core, *arguments)
-
-    def _slice_over(self, core: int, left_s: float, done: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-        if self.queues[core] or core in self.seized:
-            self.release(core)
-            self.acquire(core, self.run, left_s, done, *arguments)
-        else:
-            self.run(core, left_s, done, *arguments)
 
     def release(self, core: int) -> None:
         if core in self.seized:

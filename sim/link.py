@@ -91,7 +91,7 @@ class Link:
             values = self._values
             cost_s = values.reply_s + values.reply_item_s * answered(response)
             cost_s += values.heard_byte_s * answered_bytes(response)
-            self._process.message(cost_s, self._answer, one, response, hops=True)
+            self._process.message(cost_s, self._answer, one, response)
 
     def _answer(self, one: _Open, response: Response) -> None:
         self._open.pop(one, None)
@@ -169,7 +169,7 @@ class Link:
 
     def _renew(self, lease: int) -> None:
         if lease in self._leases and not self._closed:
-            self._process.run(self._values.send_s + self._values.flush_s, self._ask, lease)
+            self._process.run(self._values.send_s, self._ask, lease)
 
     def _ask(self, lease: int) -> None:
         one = _Open(self, lambda _: None)

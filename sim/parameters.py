@@ -81,8 +81,6 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     etcd_apply_item_s: float = 0.000006
     etcd_connection_s: float = 0.0
     """CPU time to wake a connection that has nothing under way: its messages do not come together with others."""
-    etcd_steal_s: float = 0.0
-    """How long what one thread of the server has made ready waits for that thread, before another takes it."""
     etcd_answer_s: float = 0.0
     """CPU time from the effect of a write to its answer on the wire."""
     etcd_read_s: float = 0.00004
@@ -140,8 +138,6 @@ class Values(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     client_idle_cpu: float = 0.0
     """CPU seconds a second that each uses with nothing to do, a worker's nanny included."""
     send_s: float = 0.00012
-    flush_s: float = 0.0
-    """What the first request adds that a process sends since it slept: others then go the same way, which is awake."""
     send_item_s: float = 0.000006
     send_compare_s: float = 0.0
     send_byte_s: float = 0.0

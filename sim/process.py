@@ -1,20 +1,19 @@
 """A Python process is a single server (the GIL) inside the cores that all processes of its host share (`sim.host`).
 
 A job is taken when the process is free and a core is: all queues are first come, first served. A process that has more
-to do keeps its core for a time slice, `slice_s`, though others wait for it; a longer job takes turns with them.
+to do keeps its core for a time slice, `slice_s`, though others wait for it. Jobs are shorter, and not interrupted.
 
 Messages are decoded by threads that wait for the GIL until the others have nothing to do, or for `switch_s`: a busy
-process hears of the world a few milliseconds late, and then of much at once. Answers, and what a watch brings, are
-handed to the driver's thread, a task to a slot's. Who is handed work is woken (`slot_hop_s`, for the first of a rest
-`slot_cold_s` more) and needs a core: where others wait for this one, it queues behind them. So on busy cores a process
-that hears much falls behind. (Measured, three schedulers on two cores: 1 to 7 ms from message to message, late by up to
-70 ms.)
+process hears of the world a few milliseconds late, and then of much at once. What a watch brings is handed to the
+driver's thread, a task to a slot's. Who is handed work is woken (`slot_hop_s`, for the first of a rest `slot_cold_s`
+more). Slots go on at once; the driver needs a core: where others wait for this one, it queues behind them. So on busy
+cores a process that hears much falls behind. (Measured, three schedulers on two cores: 1 to 7 ms from message to message, late by up to 70 ms.)
 
 A process that had nothing to do pays for the first job: `wake_s` where a message woke it (from its socket through its
-threads), `alarm_s` where its own timer did, and up to `alarm_cold_s` more after a rest; and `flush_s` with the first
-request that it sends (`sim.awake`). What messages cost is many times more after a rest (`sim.coldness`): the way
-through the network's library and the kernel is long. Slots and decisions are not seen to be dearer. A part of what
-waking adds, `tail`, comes after the job's effect: it keeps process and core busy, but nobody waits for it.
+threads), `alarm_s` where its own timer did, and up to `alarm_cold_s` more after a rest. What messages cost is many
+times more after a rest (`sim.coldness`): the way through the network's library and the kernel is long. Slots and
+decisions are not seen to be dearer. A part of what waking adds, `tail`, comes after the job's effect: it keeps process
+and core busy, but nobody waits for it.
 
 Much of what a process does stays inside it: it decodes a message, decides, builds the next request. Such work needs no
 event of the kernel for each piece. It is worked out at once, one piece after the other, up to one that the outside
@@ -29,7 +28,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from sim.awake import Awake
 from sim.coldness import Coldness
 from sim.host import Host
 from sim.kernel import call_in
@@ -83,9 +81,11 @@ class Process:
         self._slice_s = values.slice_s
         self._slice_ends = 0.0
         self._began = self._used_s = 0.0  # of the work under way: since when, and its cost so far
-        self.awake = Awake(values)
+        self._hop_s = values.slot_hop_s
+        self._hop_cold_s = values.slot_cold_s
         self._hops = False  # the job under way does
         self._handed = False  # the last one did: another thread goes on, which must have a core
+        self._hopped = self._heard = False  # some job of its own has, or some message, since the process slept
 
     # --- what is to be done ---
 
@@ -107,16 +107,15 @@ class Process:
         `finish` must touch nothing outside the process. `hops`: it is handed to another thread.
         """
         job = (cost_s, None, finish, arguments, False, hops, True)
-        if self._switch_s and self._busy and self.alive:
-            self._arrived.append((self._kernel.now, job))
+        if self._switch_s and self._busy:
+            if self.alive:
+                self._arrived.append((self._kernel.now, job))
         else:
             self._add(job, self._wake_s)
 
-    def execute(
-        self, begin: Begin, finish: Callable[..., object], *arguments: Any, own: bool = False, hops: bool = False
-    ) -> None:
+    def execute(self, begin: Begin, finish: Callable[..., object], *arguments: Any) -> None:
         """`begin(*arguments)` when the job gets the processor; it returns the cost; `finish()` after that."""
-        self._add((0.0, begin, finish, arguments, own, hops, False), self._wake_s)
+        self._add((0.0, begin, finish, arguments, False, False, False), self._wake_s)
 
     def alarm(self, begin: Begin, finish: Callable[..., object], *arguments: Any, hops: bool = False) -> None:
         """As `execute`, for what the process has set a timer for."""
@@ -129,7 +128,7 @@ class Process:
         if self._busy:
             return
         self._busy = True
-        self.awake.begin()
+        self._hopped = self._heard = False
         now, host = self._kernel.now, self._host
         self._coldness.wake(now)
         self._woken_s = wake_s + cold_s * self._coldness.degree
@@ -155,14 +154,20 @@ class Process:
         self._handed = self._hops and not own
         if self._hops:
             self._hops = False
-            hop_s, cold_s = self.awake.hop(own=own)
-            cold_s *= self._coldness.degree
-            cost_s += hop_s + cold_s
-            self._tail_s += self._tail * cold_s
+            cost_s += self._hop(again=self._hopped if own else self._heard)
+            self._hopped, self._heard = self._hopped or own, self._heard or not own
         self._used_s += cost_s
         self.clock = clock = clock + cost_s - self._tail_s
         goes_on = self._host.free > 0 or (clock < self._slice_ends and not self._handed)
         return goes_on and clock - self._began <= AHEAD_S
+
+    def _hop(self, *, again: bool) -> float:
+        """CPU seconds to hand the job under way to another thread, which is awake if that has been done `again`."""
+        if again:
+            return self._hop_s
+        cold_s = self._hop_cold_s * self._coldness.degree
+        self._tail_s += self._tail * cold_s
+        return self._hop_s + cold_s
 
     @property
     def has_more(self) -> bool:
@@ -210,10 +215,7 @@ class Process:
             finish, arguments = _nothing, ()
             if not jobs and not arrived:
                 break
-        if self.clock - self._began > self._host.longest_s:
-            self._host.run(self._core, self.clock - self._began, self._finished, finish, arguments)
-        else:
-            self._kernel.call_at(self.clock, self._finished, self._core, finish, arguments)
+        self._kernel.call_at(self.clock, self._finished, finish, arguments)
 
     def _choose(self) -> Job:
         """The thread that has the GIL goes on until it has nothing to do; another that wants it waits `switch_s`."""
@@ -227,15 +229,13 @@ class Process:
         """Whether a message gets the GIL although another thread has work."""
         return self._taking or self.clock - self._arrived[0][0] >= self._switch_s
 
-    def _finished(self, core: int, finish: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+    def _finished(self, finish: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         self.cpu_s += self._used_s
-        self._core = core
-        self.clock = self._kernel.now
         if not self.alive:
-            self._host.release(core)
+            self._host.release(self._core)
             return
         if self.stopped:
-            self._host.release(core)
+            self._host.release(self._core)
             self._parked = partial(self._resume, finish, arguments)
             return
         finish(*arguments)

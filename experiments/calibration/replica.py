@@ -29,7 +29,7 @@ class Replica:
         self._cell = cell
         self._left = transactions
         streams = Streams(seed)
-        host = Host(self._kernel, values.cores, values.balance_s, values.slice_s)
+        host = Host(self._kernel, values.cores, values.balance_s)
         self._station = EtcdStation(self._kernel, host, values, streams["etcd/fsync"], streams["etcd/kill"])
         self._process = Process(host, "client", values)
         links = [
@@ -76,7 +76,7 @@ class Replica:
 
     def _take_change(self) -> float:
         """The thread that hears of a put makes one of its own."""
-        return self._values.send_s + self._values.send_item_s + self._listener.awake.flush_s()
+        return self._values.send_s + self._values.send_item_s
 
     def _answer(self) -> None:
         self._answers.send(ANSWER, _ignore)
@@ -88,7 +88,7 @@ class Replica:
 
     def _begin(self) -> None:
         """Awake; what the request costs depends on the rest."""
-        self._process.run(self._send_s + self._process.awake.flush_s(), self._sent, self._process.clock)
+        self._process.run(self._send_s, self._sent, self._process.clock)
 
     def _take(self) -> bool:
         """Whether there is another transaction to send. The end of all, when the last one is answered."""
@@ -116,7 +116,7 @@ class Replica:
         if self._resting:
             self._in_sequence = 0
         self._sending = not self._resting and self._take()
-        return self._send_s + self._process.awake.flush_s() if self._sending else 0.0
+        return self._send_s if self._sending else 0.0
 
     def _go_on(self) -> None:
         if self._sending:

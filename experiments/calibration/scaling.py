@@ -57,10 +57,10 @@ def _names(text: str) -> frozenset[str]:
 
 
 PYTHON = _names(
-    "wake_s alarm_s alarm_cold_s cold_warm_s trace_s trace_row_s send_s flush_s send_item_s send_compare_s "
-    "send_byte_s reply_s reply_item_s watch_s watch_item_s heard_byte_s scheduler_event_s scheduler_item_s "
-    "worker_event_s worker_item_s client_event_s client_item_s submit_call_s submit_item_s slot_pickup_s slot_hop_s "
-    "slot_cold_s slot_wrap_s scheduler_idle_cpu worker_idle_cpu client_idle_cpu"
+    "wake_s alarm_s alarm_cold_s cold_warm_s trace_s trace_row_s send_s send_item_s send_compare_s send_byte_s reply_s "
+    "reply_item_s watch_s watch_item_s heard_byte_s scheduler_event_s scheduler_item_s worker_event_s worker_item_s "
+    "client_event_s client_item_s submit_call_s submit_item_s slot_pickup_s slot_hop_s slot_cold_s slot_wrap_s "
+    "scheduler_idle_cpu worker_idle_cpu client_idle_cpu"
 )
 ETCD = _names(
     "etcd_request_s etcd_request_item_s etcd_sync_s etcd_compare_s etcd_byte_s etcd_batch_s etcd_apply_s "
@@ -71,11 +71,11 @@ DISK = _names("etcd_fsync_s etcd_fsync_item_s etcd_fsync_byte_s etcd_commit_s et
 STARTS = _names("scheduler_start_s worker_start_s nanny_start_s nanny_revoke_s")
 """Of Python, too, where they are not measured."""
 KEPT = _names(
-    "cores slice_s balance_s etcd_steal_s stolen_per_s stolen_s network_delay_s network_jitter_s request_timeout_s "
-    "reconnect_s max_operations etcd_flush_delay_s etcd_background etcd_fsync_residuals etcd_watch_delay_s "
-    "etcd_commit_interval_s etcd_cold_factor write_times etcd_members etcd_member_delay_s etcd_expiry_interval_s "
-    "etcd_start_s etcd_election_s etcd_election_timeout_s switch_s tail cold_factor cold_idle_s cold_share "
-    "cold_quick_s sleep_overshoot_s sleep_overshoot_residuals nanny_restart_s"
+    "cores slice_s balance_s stolen_per_s stolen_s network_delay_s network_jitter_s request_timeout_s reconnect_s "
+    "max_operations etcd_flush_delay_s etcd_background etcd_fsync_residuals etcd_watch_delay_s etcd_commit_interval_s "
+    "etcd_cold_factor write_times etcd_members etcd_member_delay_s etcd_expiry_interval_s etcd_start_s etcd_election_s "
+    "etcd_election_timeout_s switch_s tail cold_factor cold_idle_s cold_share cold_quick_s sleep_overshoot_s "
+    "sleep_overshoot_residuals nanny_restart_s"
 )
 
 

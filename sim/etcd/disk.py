@@ -4,11 +4,11 @@ Measured: an fsync takes 0.4 ms where one follows another and 0.5 to 0.8 ms afte
 workers keep the cores busy it takes 1.4 ms. The disk is the same. What comes on top is the kernel's: its journal is a
 thread of its own, and so is the caller that waits for it. Each must be woken and needs a core; Linux lets who has slept
 run next, but interrupts nobody within its slice. (Tried: a loop of writes and fsyncs uses 0.08 to 0.18 ms of CPU time
-for each; beside processes that work 1 ms and rest 1 ms its median stays, its mean doubles and its 9th decile is 1.4 ms;
-where etcd alone is asked much, it takes 0.5 ms.) So a batch of n operations takes a wait, `etcd_fsync_s` -
-`etcd_sync_s` + `etcd_fsync_item_s` n (and `etcd_fsync_byte_s` for each byte of payload), times a residual drawn from
-measured quantiles, and `etcd_flush_delay_s` where a scenario slows the disk; then half of `etcd_sync_s` for the
-kernel's journal, and half for the thread of etcd that has waited for it.
+for each; beside processes that work 1 ms and rest 1 ms its median stays, its mean doubles and its 9th decile is 1.4
+ms.) So a batch of n operations takes a wait, `etcd_fsync_s` - `etcd_sync_s` + `etcd_fsync_item_s` n (and
+`etcd_fsync_byte_s` for each byte of payload), times a residual drawn from measured quantiles, and `etcd_flush_delay_s`
+where a scenario slows the disk; then half of `etcd_sync_s` on a core for the journal, and half for the caller, each at
+the head of the queue.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class Disk:
 
     def _journal(self, since: float, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         cores = self._cores
-        cores.use_kernel(self._half_s, cores.use, self._half_s, self._durable, since, done, arguments)
+        cores.use_first(self._half_s, cores.use_first, self._half_s, self._durable, since, done, arguments)
 
     def _durable(self, since: float, done: Callable[..., object], arguments: tuple[Any, ...]) -> None:
         self.fsync_s += self._kernel.now - since

@@ -18,10 +18,10 @@ from tests.sim.model import free, load, moments
 class Bench:
     """A server and a process on the same cores; `done` in order."""
 
-    def __init__(self, slice_s: float, cores: int = 1, steal_s: float = 0.0) -> None:
-        values = free(cores=cores, slice_s=slice_s, etcd_steal_s=steal_s)
+    def __init__(self, slice_s: float, cores: int = 1) -> None:
+        values = free(cores=cores, slice_s=slice_s)
         self.kernel = Kernel()
-        self.host = Host(self.kernel, cores, 0.0, slice_s)
+        self.host = Host(self.kernel, cores)
         self.etcd = Cores(self.kernel, self.host, values)
         self.mine, self.other = Process(self.host, "mine", values), Process(self.host, "other", values)
         self.done: list[str] = []
@@ -43,54 +43,10 @@ def test_a_thread_of_etcd_keeps_its_core_for_a_slice(slice_s: float, order: str)
     assert bench.run() == order
 
 
-@pytest.mark.parametrize(("steal_s", "moments"), [(0.0, [1, 1, 2]), (0.5, [1, 1.5, 2]), (3.0, [1, 2, 3])])
-def test_what_a_thread_of_etcd_makes_ready_waits_for_it_before_another_takes_it(
-    steal_s: float, moments: list[float]
-) -> None:
-    bench = Bench(10.0, 2, steal_s)
-    ended: list[float] = []
-    for _ in range(3):
-        bench.etcd.use(1.0, lambda: ended.append(bench.kernel.now))
-    bench.run()
-    assert ended == moments
-
-
-def test_etcd_has_no_more_threads_than_the_host_has_cores() -> None:
-    """However much it has to do: who queues behind two of its threads has his turn after two slices."""
-    bench = Bench(1.0, 2)
-    for name in "abcdefgh":
-        bench.etcd.use(1.0, bench.done.append, name)
-    bench.other.run(1.0, bench.done.append, "other")
-    assert bench.run() == "a b other c d e f g h"
-
-
-@pytest.mark.parametrize(
-    ("slice_s", "ended"),
-    [(0.0, [("long", 3), ("short", 4)]), (1.0, [("short", 2), ("long", 4)]), (2.6, [("long", 3), ("short", 4)])],
-)
-@pytest.mark.parametrize("of_etcd", [True, False])
-def test_long_work_takes_turns_with_what_waits(
-    slice_s: float, ended: list[tuple[str, float]], *, of_etcd: bool
-) -> None:
-    """But what would soon be over is let go on."""
-    bench = Bench(slice_s)
-    moments: list[tuple[str, float]] = []
-
-    def end(name: str) -> None:
-        moments.append((name, bench.kernel.now))
-
-    (bench.etcd.use if of_etcd else bench.mine.run)(3.0, end, "long")
-    bench.other.run(1.0, end, "short")
-    bench.run()
-    assert moments == ended
-    assert (bench.etcd.cpu_s, bench.mine.cpu_s, bench.other.cpu_s) == ((3, 0, 1) if of_etcd else (0, 3, 1))
-
-
 @pytest.mark.parametrize("slice_s", [0.0, 0.3, 5.0])
 @pytest.mark.parametrize("cores", [1, 2])
-@pytest.mark.parametrize("steal_s", [0.0, 0.1, 7.0])
-def test_no_work_of_etcd_is_left_behind(slice_s: float, cores: int, steal_s: float) -> None:
-    bench, rng = Bench(slice_s, cores, steal_s), Random(7)
+def test_no_work_of_etcd_is_left_behind(slice_s: float, cores: int) -> None:
+    bench, rng = Bench(slice_s, cores), Random(7)
     for number in range(200):
         bench.kernel.call_in(rng.uniform(0, 30), bench.etcd.use, rng.uniform(0, 0.5), bench.done.append, str(number))
         bench.kernel.call_in(rng.uniform(0, 30), bench.other.run, rng.uniform(0, 0.2), lambda: None)

@@ -5,15 +5,11 @@ import math
 import pytest
 from scipy.integrate import quad
 
-from core.settings import ClientSettings
-from sim.awake import Awake
 from sim.coldness import Coldness
-from sim.config import SimConfig
 from sim.host import Host
 from sim.kernel import Kernel, call_in
 from sim.process import Process
-from sim.run import simulate
-from tests.sim.model import free, load
+from tests.sim.model import free
 
 FACTOR, WARM_S, IDLE_S = 8.0, 0.001, 0.005
 
@@ -197,28 +193,6 @@ def test_handing_work_to_a_thread_costs_more_for_the_first_since_the_process_sle
     bench.kernel.run()
     assert bench.done["later"] == pytest.approx(5.0 + 1.75, rel=1e-9)
     assert bench.process.cpu_s == pytest.approx(4.0 + 1.75, rel=1e-9)
-
-
-def test_only_the_first_request_since_the_process_slept_is_dear() -> None:
-    awake = Awake(free(flush_s=0.25))
-    assert [awake.flush_s(), awake.flush_s()] == [0.25, 0.0]
-    awake.begin()
-    assert awake.flush_s() == 0.25
-
-
-@pytest.mark.parametrize(("max_in_flight", "flushes"), [(3, 2), (1, 4)])
-def test_a_component_pays_for_the_first_of_the_requests_that_it_sends_together(
-    max_in_flight: int, flushes: int
-) -> None:
-    """The client asks what has ended; then it submits three times ten tasks: at once, or each when it is answered."""
-    settings = ClientSettings(max_batch=10, max_in_flight=max_in_flight, min_fill=1)
-
-    def used_s(flush_s: float) -> float:
-        values = free(flush_s=flush_s, etcd_fsync_s=0.001)
-        result = simulate(SimConfig(load([0.01] * 30), workers=1, values=values, client=settings))
-        return max(sample.cpu_s for sample in result.samples if sample.component == "client-1")
-
-    assert used_s(0.25) - used_s(0.0) == pytest.approx(flushes * 0.25)
 
 
 def test_a_warm_process_hands_over_at_the_plain_price() -> None:
