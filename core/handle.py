@@ -12,6 +12,8 @@ from core.model import Outcome, Verdict
 from core.runtime.clock import now
 
 log = logging.getLogger("tandem")
+_adding = threading.Lock()
+"""Callbacks are few, handles are many: one lock for all of them."""
 
 
 class TaskFailedError(Exception):
@@ -129,12 +131,12 @@ class Handle:
         """Call `function(handle)` once, when waiting for the outcome would not wait any more.
 
         That is when the task has ended, at once where it has; or when its submit was refused, or the client is closed
-        or has failed: then `outcome` and `result` raise what they always do. It is called in a thread of the client's,
-        which all other tasks of this client wait for: hand long work to a thread of your own. What it raises is logged.
+        or has failed: then `outcome` and `result` raise what they always do. It is called by the thread that brings the
+        news. Mostly that is the client's own, which all other tasks of this client wait for: hand long work to a thread
+        of yours. What the function raises is logged.
         """
-        if self._callbacks is None:
-            self._callbacks = []
-        self._callbacks.append(function)
+        with _adding:
+            self._callbacks = [*(self._callbacks or ()), function]
         if self._ended or self.refused:
             self.call_back()
             return
@@ -184,11 +186,9 @@ class Handle:
 
     def call_back(self) -> None:
         """Each of the functions once, though several threads may come here."""
-        while self._callbacks:
-            try:
-                function = self._callbacks.pop(0)
-            except IndexError:
-                return
+        with _adding:
+            functions, self._callbacks = self._callbacks or (), None
+        for function in functions:
             try:
                 function(self)
             except Exception:

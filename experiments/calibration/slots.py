@@ -24,7 +24,7 @@ from experiments.world import ExperimentError
 
 SLOTS, ROUNDS = 10, 5
 PROCESSES = 3
-"""Where the threads of one happen to run can halve what they cost: once ten tasks together took 13 us each, not 48."""
+"""Where its threads happen to run can make them cost a quarter: once ten tasks together took 13 us each, not 48."""
 SHORT_S, LONG_S = 0.001, 0.03
 """After the short one nothing is cold yet, after the long one nearly everything."""
 TIMEOUT_S = 60.0

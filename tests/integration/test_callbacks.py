@@ -26,19 +26,6 @@ def cluster(etcd: EmbeddedEtcd) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def client(cluster: Cluster) -> Iterator[Client]:
-    with Client(cluster.endpoints, namespace=cluster.namespace) as client:
-        yield client
-
-
-@pytest.fixture
-def idle(etcd: EmbeddedEtcd, namespace: str) -> Iterator[Client]:
-    """A namespace where nothing runs: tasks stay ready."""
-    with Client(",".join(etcd.endpoints), namespace=f"/{namespace}/") as client:
-        yield client
-
-
-@pytest.fixture
 def called() -> "SimpleQueue[Handle]":
     return SimpleQueue()
 

@@ -30,19 +30,6 @@ def cluster(etcd: EmbeddedEtcd) -> Iterator[Cluster]:
         cluster.drain()
 
 
-@pytest.fixture
-def client(cluster: Cluster) -> Iterator[Client]:
-    with Client(cluster.endpoints, namespace=cluster.namespace) as client:
-        yield client
-
-
-@pytest.fixture
-def idle(etcd: EmbeddedEtcd, namespace: str) -> Iterator[Client]:
-    """A namespace where nothing runs: tasks stay ready."""
-    with Client(",".join(etcd.endpoints), namespace=f"/{namespace}/") as client:
-        yield client
-
-
 def in_thread(function: Callable[[], object]) -> tuple[threading.Thread, list[object]]:
     """Run it, and keep what it returned or raised."""
     answers: list[object] = []

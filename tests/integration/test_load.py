@@ -1,7 +1,7 @@
 """The load generator: it waits as long as tasks end, and gives up what does not, in both kinds of load."""
 
 import json
-from collections.abc import Iterator
+import threading
 
 import pytest
 from msgspec import Raw
@@ -10,17 +10,10 @@ from core.client import Client
 from core.etcd.embedded import EmbeddedEtcd
 from core.model import TaskSpec
 from experiments.load import Patience, submit_closed, wait_all
-from tests.cluster import Cluster
+from tests.cluster import Cluster, until
 
-QUIET_S = 1.0
+QUIET_S, PATIENCE_S = 1.0, 30.0
 SPECS = [TaskSpec(f"{number + 1:032x}", "echo") for number in range(5)]
-
-
-@pytest.fixture
-def idle(etcd: EmbeddedEtcd, namespace: str) -> Iterator[Client]:
-    """A namespace where nothing runs: tasks stay ready."""
-    with Client(",".join(etcd.endpoints), namespace=f"/{namespace}/") as client:
-        yield client
 
 
 def test_tasks_that_never_end_are_given_up(idle: Client, capfd: pytest.CaptureFixture[str]) -> None:
@@ -45,6 +38,18 @@ def test_closed_load_goes_on_as_long_as_tasks_end(etcd: EmbeddedEtcd, namespace:
         with Client(cluster.endpoints, namespace=cluster.namespace) as client:
             assert submit_closed(client, specs, 3, Patience(QUIET_S)) == 0
         cluster.drain()
+
+
+def test_the_end_of_the_client_is_not_taken_for_that_of_its_tasks(idle: Client) -> None:
+    def close() -> None:
+        until(lambda: idle.pending == 2, "both tasks are submitted")
+        idle.close()
+
+    closer = threading.Thread(target=close)
+    closer.start()
+    with pytest.raises(RuntimeError, match="closed"):
+        submit_closed(idle, SPECS[:2], 2, Patience(PATIENCE_S))
+    closer.join(PATIENCE_S)
 
 
 def test_patience_begins_anew_with_each_task_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
