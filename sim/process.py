@@ -7,8 +7,7 @@ Messages are decoded by threads that wait for the GIL until the others have noth
 process hears of the world a few milliseconds late, and then of much at once. What a watch brings is handed to the
 driver's thread, a task to a slot's. Who is handed work is woken (`slot_hop_s`, for the first of a rest `slot_cold_s`
 more). Slots, and what they hand over, go on at once; a message needs a core for the driver, behind those who wait. So
-on busy cores a process that hears much falls behind. (Three schedulers on two cores: 1 to 7 ms a message, late by up
-to 70 ms.)
+on busy cores a process that hears much falls behind. (Three schedulers, two cores: late by up to 70 ms.)
 
 A process that had nothing to do pays for the first job: `wake_s` where a message woke it (from its socket through its
 threads), `alarm_s` where its own timer did, and up to `alarm_cold_s` more after a rest. What messages cost is many
